@@ -1,0 +1,13 @@
+//! The nouns of a database: schemas, tables, columns, constraints, indexes, sequences.
+//!
+//! A plain model, loaded in a number of queries that does not depend on the number of tables
+//! ([`load`]). It says what is there; it decides nothing.
+
+mod load;
+mod model;
+
+pub use load::{LoadError, load};
+pub use model::{
+    Catalog, Column, ColumnRef, ForeignKey, Generated, Index, Partitioning, RelationKind,
+    RelationName, Sequence, Table, TableId,
+};
