@@ -5,8 +5,9 @@
 
 mod load;
 mod model;
+mod types;
 
-pub use load::{LoadError, load};
+pub use load::load;
 pub use model::{
     Catalog, Column, ColumnRef, ForeignKey, Generated, Index, Partitioning, RelationKind,
     RelationName, Sequence, Table, TableId,

@@ -89,6 +89,8 @@ pub struct Table {
     pub row_estimate: Option<u64>,
     /// True if the access method is heap, so that ctid ranges work.
     pub is_heap: bool,
+    /// True if the role that loaded the catalog may SELECT from it.
+    pub is_readable: bool,
     /// `relrowsecurity`.
     pub row_security: bool,
     pub comment: Option<String>,

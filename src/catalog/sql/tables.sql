@@ -1,0 +1,38 @@
+-- Ordinary and partitioned user tables, by schema and name in C order. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
+       case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) else 0 end as size_bytes,
+       c.reltuples::float8 as reltuples,
+       coalesce(a.amname = 'heap', false) as is_heap,
+       c.relrowsecurity as row_security,
+       c.relispartition as is_partition,
+       pg_catalog.obj_description(c.oid, 'pg_class') as comment,
+       coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as is_readable,
+       coalesce((select pg_catalog.array_agg(att.attname::text order by key.ord)
+                 from pg_catalog.pg_index i
+                 cross join lateral pg_catalog.unnest(i.indkey::int2[]) with ordinality as key(attnum, ord)
+                 join pg_catalog.pg_attribute att on att.attrelid = c.oid and att.attnum = key.attnum
+                 where i.indrelid = c.oid and i.indisprimary and key.ord <= i.indnkeyatts), '{}') as primary_key,
+       coalesce((select pg_catalog.array_agg(pn.nspname::text order by h.inhseqno)
+                 from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhparent
+                 join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace where h.inhrelid = c.oid), '{}') as parent_schemas,
+       coalesce((select pg_catalog.array_agg(p.relname::text order by h.inhseqno)
+                 from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhparent
+                 where h.inhrelid = c.oid), '{}') as parent_names,
+       coalesce((select pg_catalog.array_agg(distinct att.attname::text)
+                 from pg_catalog.pg_partitioned_table pt
+                 join pg_catalog.pg_attribute att on att.attrelid = pt.partrelid
+                 where pt.partrelid = c.oid
+                   and (att.attnum = any (pt.partattrs::int2[])
+                        or exists (select from pg_catalog.pg_depend d
+                                   where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+                                     and d.refclassid = d.classid and d.refobjid = c.oid and d.refobjsubid = att.attnum
+                                     and d.deptype = 'i'))), '{}') as partition_columns
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_am a on a.oid = c.relam
+where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backlot')
+  and n.nspname not like 'pg\_temp\_%' and n.nspname not like 'pg\_toast\_temp\_%'
+  and not exists (select from pg_catalog.pg_depend d
+                  where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
+order by n.nspname collate "C", c.relname collate "C"

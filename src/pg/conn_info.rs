@@ -1,0 +1,306 @@
+//! Where a server is and how to get in: the URL and `key=value` forms that libpq reads.
+//! Source: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
+
+use crate::pg::Error;
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::path::PathBuf;
+
+/// `sslmode`. The default is libpq's `prefer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// A parsed connection string. `Display` and `Debug` never show the password.
+#[derive(Clone)]
+pub struct ConnInfo {
+    /// A host name or address, or the directory of a Unix socket (starts with `/`).
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: Option<SecretString>,
+    pub dbname: String,
+    pub sslmode: SslMode,
+    pub sslrootcert: Option<PathBuf>,
+    pub connect_timeout_s: u64,
+}
+
+const DEFAULT_PORT: u16 = 5432;
+const DEFAULT_CONNECT_TIMEOUT_S: u64 = 10;
+
+impl ConnInfo {
+    /// # Errors
+    /// [`Error::Url`] with the reason; the text of the connection string is never repeated.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let settings = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            url_settings(text)?
+        } else {
+            keyword_settings(text)?
+        };
+        Self::from_settings(settings)
+    }
+
+    fn from_settings(settings: Vec<(String, String)>) -> Result<Self, Error> {
+        let mut info = Self {
+            host: "localhost".into(),
+            port: DEFAULT_PORT,
+            user: String::new(),
+            password: None,
+            dbname: String::new(),
+            sslmode: SslMode::Prefer,
+            sslrootcert: None,
+            connect_timeout_s: DEFAULT_CONNECT_TIMEOUT_S,
+        };
+        for (key, value) in settings {
+            info.set(&key, value)?;
+        }
+        if info.user.is_empty() {
+            return Err(Error::Url("no user: write postgres://user@host/database".into()));
+        }
+        if info.host.contains(',') {
+            return Err(Error::Url("more than one host: name the one to use".into()));
+        }
+        if info.dbname.is_empty() {
+            info.dbname.clone_from(&info.user);
+        }
+        Ok(info)
+    }
+
+    fn set(&mut self, key: &str, value: String) -> Result<(), Error> {
+        let bad = |what: &str| Error::Url(format!("{key}: {what}"));
+        match key {
+            "host" | "hostaddr" if !value.is_empty() => self.host = value,
+            "host" | "hostaddr" => {}
+            "port" => self.port = value.parse().map_err(|_| bad("not a port number"))?,
+            "user" => self.user = value,
+            "password" => self.password = Some(SecretString::from(value)),
+            "dbname" => self.dbname = value,
+            "connect_timeout" => {
+                self.connect_timeout_s = value.parse().map_err(|_| bad("not a number of seconds"))?;
+            }
+            "sslrootcert" => self.sslrootcert = Some(value.into()),
+            "sslmode" => {
+                self.sslmode = match value.as_str() {
+                    "disable" => SslMode::Disable,
+                    "allow" | "prefer" => SslMode::Prefer,
+                    "require" => SslMode::Require,
+                    "verify-ca" => SslMode::VerifyCa,
+                    "verify-full" => SslMode::VerifyFull,
+                    _ => return Err(bad("one of disable, prefer, require, verify-ca, verify-full")),
+                }
+            }
+            // libpq settings that change nothing for us.
+            "application_name" | "channel_binding" | "target_session_attrs" | "gssencmode" | "keepalives"
+            | "client_encoding" | "fallback_application_name" => {}
+            _ => return Err(bad("not supported here")),
+        }
+        Ok(())
+    }
+
+    pub fn is_unix_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// True if rows sent to this host do not leave the machine.
+    pub fn is_local(&self) -> bool {
+        self.is_unix_socket()
+            || self.host == "localhost"
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The same server and role, another database.
+    #[must_use]
+    pub fn with_dbname(&self, dbname: &str) -> Self {
+        Self { dbname: dbname.to_owned(), ..self.clone() }
+    }
+
+    /// The environment that makes libpq programs (`pg_dump`, `pg_restore`, `psql`) connect here.
+    /// The password travels in the child's environment, never in its arguments.
+    pub fn libpq_env(&self) -> Vec<(&'static str, String)> {
+        let mode = match self.sslmode {
+            SslMode::Disable => "disable",
+            SslMode::Prefer => "prefer",
+            SslMode::Require => "require",
+            SslMode::VerifyCa => "verify-ca",
+            SslMode::VerifyFull => "verify-full",
+        };
+        let mut env = vec![
+            ("PGHOST", self.host.clone()),
+            ("PGPORT", self.port.to_string()),
+            ("PGUSER", self.user.clone()),
+            ("PGDATABASE", self.dbname.clone()),
+            ("PGSSLMODE", mode.to_owned()),
+            ("PGCONNECT_TIMEOUT", self.connect_timeout_s.to_string()),
+            ("PGAPPNAME", "backlot".to_owned()),
+        ];
+        if let Some(path) = &self.sslrootcert {
+            env.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
+        }
+        if let Some(password) = &self.password {
+            env.push(("PGPASSWORD", password.expose_secret().to_owned()));
+        }
+        env
+    }
+
+    /// A URL without the password, for people.
+    pub fn url_without_password(&self) -> String {
+        let database = encode(&self.dbname);
+        if self.is_unix_socket() {
+            let host = encode(&self.host);
+            return format!("postgres://{}@/{database}?host={host}&port={}", encode(&self.user), self.port);
+        }
+        format!("postgres://{}@{}:{}/{database}", encode(&self.user), self.host, self.port)
+    }
+}
+
+impl fmt::Display for ConnInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url_without_password())
+    }
+}
+
+impl fmt::Debug for ConnInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> Result<String, Error> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
+            return Err(Error::Url("a % is not followed by two hex digits".into()));
+        };
+        out.push(u8::try_from(high * 16 + low).unwrap_or_default());
+    }
+    String::from_utf8(out).map_err(|_| Error::Url("not UTF-8 after decoding %".into()))
+}
+
+/// `postgres://user:password@host:port/dbname?key=value&…`. Parsed by hand because the `url`
+/// crate rejects an empty host, which libpq reads as the local socket.
+fn url_settings(text: &str) -> Result<Vec<(String, String)>, Error> {
+    let rest = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, dbname) = rest.split_once('/').unwrap_or((rest, ""));
+    let (credentials, host_port) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let mut settings = Vec::new();
+    let mut push = |key: &str, value: &str| -> Result<(), Error> {
+        if !value.is_empty() {
+            settings.push((key.to_owned(), decode(value)?));
+        }
+        Ok(())
+    };
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    push("user", user)?;
+    push("password", password)?;
+    let (host, port) = split_host_port(host_port)?;
+    push("host", host)?;
+    push("port", port)?;
+    push("dbname", dbname)?;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| Error::Url("a query parameter without =".into()))?;
+        push(&decode(key)?, value)?;
+    }
+    Ok(settings)
+}
+
+fn split_host_port(text: &str) -> Result<(&str, &str), Error> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, port) =
+            rest.split_once(']').ok_or_else(|| Error::Url("an IPv6 address without ]".into()))?;
+        return Ok((host, port.strip_prefix(':').unwrap_or("")));
+    }
+    Ok(text.split_once(':').unwrap_or((text, "")))
+}
+
+/// `host=… user='with \' quote' …`
+fn keyword_settings(text: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut settings = Vec::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        if chars.peek().is_none() {
+            break;
+        }
+        let mut key = String::new();
+        while let Some(c) = chars.next_if(|c| *c != '=' && !c.is_whitespace()) {
+            key.push(c);
+        }
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        if chars.next() != Some('=') {
+            return Err(Error::Url("expected postgres://user@host/database, or keyword=value pairs".into()));
+        }
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        settings.push((key, keyword_value(&mut chars)?));
+    }
+    if settings.is_empty() {
+        return Err(Error::Url("it is empty".into()));
+    }
+    Ok(settings)
+}
+
+fn keyword_value(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, Error> {
+    let mut value = String::new();
+    let quoted = chars.next_if_eq(&'\'').is_some();
+    loop {
+        match chars.next_if(|c| quoted || !c.is_whitespace()) {
+            Some('\'') if quoted => return Ok(value),
+            Some('\\') => value.extend(chars.next()),
+            Some(c) => value.push(c),
+            None if quoted => return Err(Error::Url("a quoted value has no end".into())),
+            None => return Ok(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnInfo, SslMode};
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn urls_and_keywords_are_read_as_libpq_reads_them() {
+        let url = ConnInfo::parse("postgresql://u%40x:p%2Fw@[::1]:6543/my%20db?sslmode=verify-full").unwrap();
+        assert_eq!((url.user.as_str(), url.host.as_str(), url.port), ("u@x", "::1", 6543));
+        assert_eq!((url.dbname.as_str(), url.sslmode), ("my db", SslMode::VerifyFull));
+        assert_eq!(url.password.unwrap().expose_secret(), "p/w");
+        let socket = ConnInfo::parse("postgres://me@/app?host=/tmp/s&port=5").unwrap();
+        assert!(socket.is_unix_socket() && socket.is_local());
+        assert_eq!(ConnInfo::parse(&socket.to_string()).unwrap().host, "/tmp/s");
+        let words = ConnInfo::parse(r"host=h user='o\'k' dbname = d").unwrap();
+        assert_eq!((words.user.as_str(), words.dbname.as_str()), ("o'k", "d"));
+    }
+
+    #[test]
+    fn the_password_is_never_printed() {
+        let info = ConnInfo::parse("postgres://u:hunter2@h/d").unwrap();
+        assert!(!format!("{info} {info:?}").contains("hunter2"));
+        for bad in ["postgres://u:hunter2@h/d?sslmode=hunter2", "hunter2", "host=h password=hunter2 x"] {
+            assert!(!ConnInfo::parse(bad).unwrap_err().to_string().contains("hunter2"));
+        }
+    }
+}

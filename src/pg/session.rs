@@ -1,0 +1,109 @@
+//! The control plane: catalog queries, DDL and snapshots over tokio-postgres.
+
+use crate::pg::{ConnInfo, Error, SslMode, tls};
+use secrecy::ExposeSecret;
+use std::ops::Deref;
+use std::time::Duration;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Settings of every session, on both ends: text forms do not depend on the server's
+/// configuration, nothing is looked up by `search_path`, and `row_security = off` turns a
+/// policy that would silently hide rows into an error.
+pub(crate) const PINNED: &[(&str, &str)] = &[
+    ("search_path", ""),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("TimeZone", "UTC"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("xmloption", "content"),
+    ("row_security", "off"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("client_min_messages", "warning"),
+];
+
+/// Longest wait for a lock on either server: we queue behind nobody, so nobody queues behind us.
+pub(crate) const LOCK_TIMEOUT: &str = "5s";
+
+/// A tokio-postgres client whose connection task lives as long as it does.
+#[derive(Debug)]
+pub struct Session {
+    client: Client,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Session {
+    pub async fn connect(info: &ConnInfo, application_name: &str) -> Result<Self, Error> {
+        let mut config = Config::new();
+        config
+            .port(info.port)
+            .user(&info.user)
+            .dbname(&info.dbname)
+            .application_name(application_name)
+            .connect_timeout(Duration::from_secs(info.connect_timeout_s))
+            .tcp_user_timeout(Duration::from_secs(60))
+            .keepalives_idle(Duration::from_secs(30))
+            .ssl_mode(match info.sslmode {
+                SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+                SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
+                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                    tokio_postgres::config::SslMode::Require
+                }
+            });
+        if info.is_unix_socket() {
+            config.host_path(&info.host).ssl_mode(tokio_postgres::config::SslMode::Disable);
+        } else {
+            config.host(&info.host);
+        }
+        if let Some(password) = &info.password {
+            config.password(password.expose_secret());
+        }
+        let tls = MakeRustlsConnect::new(tls::client_config(info)?);
+        let (client, connection) = config.connect(tls).await.map_err(|error| at(info, error.into()))?;
+        // The task ends with the client; what it reports, the client's next call reports too.
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        let session = Self { client, connection };
+        session.batch_execute(&pin_statement()).await?;
+        Ok(session)
+    }
+
+    /// Runs statements that return nothing.
+    pub async fn execute_all(&self, sql: &str) -> Result<(), Error> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+}
+
+/// A refused connection names the server it was meant for.
+fn at(info: &ConnInfo, error: Error) -> Error {
+    match error {
+        Error::Io { source, .. } => Error::io(format!("connect to {info}"), source),
+        other => other,
+    }
+}
+
+pub(crate) fn pin_statement() -> String {
+    let mut sql = String::new();
+    for (name, value) in PINNED {
+        sql.push_str(&format!("set {name} = '{value}';"));
+    }
+    sql.push_str(&format!("set lock_timeout = '{LOCK_TIMEOUT}';"));
+    sql
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}

@@ -1,0 +1,153 @@
+//! The socket under a [`Wire`](super::Wire): TCP, TLS over TCP, or a Unix socket.
+
+use super::SILENCE_TIMEOUT;
+use crate::pg::{ConnInfo, Error, SslMode, tls};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Socket buffers: enough that neither side waits for the other's scheduling.
+const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
+
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Unix(UnixStream),
+}
+
+/// Ends a connection from another thread.
+#[derive(Debug)]
+pub struct Interrupt(InterruptSocket);
+
+#[derive(Debug)]
+enum InterruptSocket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Interrupt {
+    /// Shuts the socket down; a thread that waits on it sees an error at once.
+    pub fn fire(&self) {
+        // A socket that is already closed is what was wanted.
+        drop(match &self.0 {
+            InterruptSocket::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            InterruptSocket::Unix(stream) => stream.shutdown(Shutdown::Both),
+        });
+    }
+}
+
+impl Stream {
+    pub(super) fn connect(info: &ConnInfo) -> Result<Self, Error> {
+        if info.is_unix_socket() {
+            let path = format!("{}/.s.PGSQL.{}", info.host, info.port);
+            let stream =
+                UnixStream::connect(path).map_err(|source| Error::io(format!("connect to {info}"), source))?;
+            // Best effort: larger buffers only spare wake-ups.
+            drop(SockRef::from(&stream).set_recv_buffer_size(SOCKET_BUFFER_BYTES));
+            drop(SockRef::from(&stream).set_send_buffer_size(SOCKET_BUFFER_BYTES));
+            drop(stream.set_read_timeout(Some(SILENCE_TIMEOUT)));
+            return Ok(Self::Unix(stream));
+        }
+        let stream = connect_tcp(info)?;
+        if info.sslmode == SslMode::Disable {
+            return Ok(Self::Tcp(stream));
+        }
+        negotiate_tls(info, stream)
+    }
+
+    pub(super) fn interrupt(&self) -> io::Result<Interrupt> {
+        Ok(Interrupt(match self {
+            Self::Tcp(stream) => InterruptSocket::Tcp(stream.try_clone()?),
+            Self::Tls(stream) => InterruptSocket::Tcp(stream.get_ref().try_clone()?),
+            Self::Unix(stream) => InterruptSocket::Unix(stream.try_clone()?),
+        }))
+    }
+}
+
+fn connect_tcp(info: &ConnInfo) -> Result<TcpStream, Error> {
+    let failed = |source| Error::io(format!("connect to {info}"), source);
+    let timeout = Duration::from_secs(info.connect_timeout_s.max(1));
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in (info.host.as_str(), info.port).to_socket_addrs().map_err(failed)? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                tune(&stream).map_err(failed)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE_TIMEOUT))?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)
+}
+
+/// SSLRequest: the server answers with one byte, `S` or `N`.
+/// Source: <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>
+fn negotiate_tls(info: &ConnInfo, mut stream: TcpStream) -> Result<Stream, Error> {
+    let failed = |source| Error::io(format!("ask {info} for TLS"), source);
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).map_err(failed)?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer).map_err(failed)?;
+    let refuse = |reason: String| Error::Tls { host: info.host.clone(), reason };
+    match (answer, info.sslmode) {
+        ([b'S'], _) => {
+            let name = ServerName::try_from(info.host.clone())
+                .map_err(|_| refuse("the host is no name or address that a certificate can have".into()))?;
+            let config = Arc::new(tls::client_config(info)?);
+            let mut session =
+                ClientConnection::new(config, name).map_err(|error| refuse(error.to_string()))?;
+            while session.is_handshaking() {
+                session.complete_io(&mut stream).map_err(|error| refuse(error.to_string()))?;
+            }
+            Ok(Stream::Tls(Box::new(StreamOwned::new(session, stream))))
+        }
+        (_, SslMode::Prefer) => Ok(Stream::Tcp(stream)),
+        _ => Err(refuse("the server has no TLS; sslmode asks for it".into())),
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buffer),
+            Self::Tls(stream) => stream.write(buffer),
+            Self::Unix(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+            Self::Unix(stream) => stream.flush(),
+        }
+    }
+}
