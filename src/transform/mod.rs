@@ -10,3 +10,7 @@ mod value;
 
 pub use rule::{DateUnit, Rule, Transform, UnknownPath};
 pub use value::{Fault, Output, Shape, Value};
+
+mod codec;
+mod stage;
+pub use stage::{ColumnMask, Format, Frames, KeepAll, Stage, StageError, TableMask, Treatment};

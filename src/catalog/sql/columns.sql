@@ -1,4 +1,4 @@
--- Live columns of all user tables, by table and attribute number. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- Live columns of all user tables, by table and attribute number. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select a.attrelid as table_oid, a.attnum as number, a.attname::text as name, a.atttypid as type_oid,
        a.atttypmod as type_modifier, pg_catalog.format_type(a.atttypid, a.atttypmod) as type_name,
        a.attnotnull as not_null, a.attgenerated::text as generated, a.attidentity::text as identity,

@@ -1,4 +1,4 @@
--- Foreign keys of user tables, without those that partitions inherit. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- Foreign keys of user tables, without those that partitions inherit. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select k.oid, k.conname::text as name, k.convalidated as is_valid,
        fn.nspname::text as from_schema, f.relname::text as from_name,
        tn.nspname::text as to_schema, t.relname::text as to_name,

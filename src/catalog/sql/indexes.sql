@@ -1,4 +1,4 @@
--- Valid indexes of user tables with the columns that they read. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- Valid indexes of user tables with the columns that they read. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select i.indrelid as table_oid, x.relname::text as name, i.indisunique as is_unique,
        i.indexprs is not null as has_expressions, i.indpred is not null as is_partial,
        coalesce((select pg_catalog.array_agg(distinct att.attname::text)

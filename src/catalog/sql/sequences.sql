@@ -1,4 +1,4 @@
--- User sequences with the column that owns them. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- User sequences with the column that owns them. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select n.nspname::text as schema, c.relname::text as name,
        tn.nspname::text as owner_schema, t.relname::text as owner_table, a.attname::text as owner_column
 from pg_catalog.pg_class c

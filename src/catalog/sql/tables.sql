@@ -1,4 +1,4 @@
--- Ordinary and partitioned user tables, by schema and name in C order. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- Ordinary and partitioned user tables, by schema and name in C order. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
        case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) else 0 end as size_bytes,
        c.reltuples::float8 as reltuples,

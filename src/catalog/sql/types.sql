@@ -1,4 +1,4 @@
--- All types that a column may have, with what they are made of. Locks: ACCESS SHARE on catalogs. PostgreSQL 12+.
+-- All types that a column may have, with what they are made of. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
 select t.oid, t.typname::text as name, t.typtype::text as type_type, t.typcategory::text as category,
        t.typelem as element, t.typbasetype as base, t.typtypmod as type_modifier,
        t.typsend <> 0 and t.typreceive <> 0 as has_binary,
