@@ -2,6 +2,7 @@
 
 mod conn_info;
 mod error;
+mod format;
 mod ident;
 mod kind;
 mod oid;
@@ -11,6 +12,7 @@ mod wire;
 
 pub use conn_info::{ConnInfo, SslMode};
 pub use error::{Error, Retry, ServerError};
+pub use format::Format;
 pub use ident::{Ident, Literal};
 pub use kind::Kind;
 pub use oid::Oid;

@@ -13,4 +13,4 @@ pub use value::{Fault, Output, Shape, Value};
 
 mod codec;
 mod stage;
-pub use stage::{ColumnMask, Format, Frames, KeepAll, Stage, StageError, TableMask, Treatment};
+pub use stage::{ColumnMask, Frames, KeepAll, Stage, StageError, TableMask, Treatment};

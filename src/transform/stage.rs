@@ -6,16 +6,9 @@
 mod binary;
 mod text;
 
-use crate::pg::Kind;
+use crate::pg::{Format, Kind};
 use crate::transform::Fault;
 use crate::transform::op::Op;
-
-/// COPY's two formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    Binary,
-    Text,
-}
 
 /// Masked or explicitly kept rows as CopyData messages, ready to send.
 #[derive(Clone, Copy)]
