@@ -111,7 +111,8 @@ fn matching_children(dir: &Path, head: &str, tail: &str) -> Vec<PathBuf> {
     let mut names: Vec<String> = names
         .filter_map(|name| name.into_string().ok())
         .filter(|name| name.len() >= head.len() + tail.len())
-        .filter(|name| name.starts_with(head) && name.ends_with(tail))
+        // Hidden: a half-unpacked installation.
+        .filter(|name| name.starts_with(head) && name.ends_with(tail) && !name.starts_with('.'))
         .collect();
     names.sort_by_key(|name| std::cmp::Reverse((leading_number(name, head), name.clone())));
     names.into_iter().map(|name| dir.join(name)).collect()
