@@ -1,7 +1,5 @@
 //! The demo's sample database: it loads anywhere, it is whole, and it is the same every time.
 
-use std::time::Instant;
-
 use crate::support::{database, query_strings, query_value, servers, sql};
 
 const SCHEMA: &str = include_str!("../../demo/schema.sql");
@@ -26,10 +24,8 @@ fn the_sample_loads_whole_on_every_version_and_is_the_same_everywhere() {
     let mut fingerprints = Vec::new();
     for cluster in servers() {
         let db = database(cluster, "demo");
-        let started = Instant::now();
         sql(&db, SCHEMA);
         sql(&db, DATA);
-        println!("PostgreSQL {}: loaded in {:?}", cluster.major, started.elapsed());
 
         for row in query_strings(&db, ORPHANS) {
             assert_eq!(row[2], "0", "orphans: {row:?}");
