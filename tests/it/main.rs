@@ -1,1 +1,10 @@
-fn main() {}
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+//! The one integration binary: real servers, one database per test, in parallel.
+
+mod support;
+
+mod demo;
+mod instance;
+mod layering;
+mod observe;

@@ -1,0 +1,28 @@
+# One command each, from a fresh clone on a bare machine: `make demo`, `make test`, `make bench`.
+
+# setup may have just installed cargo there.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help setup demo test bench check
+
+help:
+	@echo 'make demo    the main job end to end on embedded servers, in about a minute'
+	@echo 'make test    all tests, on every PostgreSQL version found'
+	@echo 'make bench   the benchmarks'
+	@echo 'make check   everything that CI checks'
+	@echo 'make setup   installs what is missing (the others call it)'
+
+setup:
+	@scripts/setup
+
+demo: setup
+	cargo run --release --locked -- demo
+
+test: setup
+	cargo test --locked
+
+bench: setup
+	cargo bench --locked
+
+check:
+	.ci/run

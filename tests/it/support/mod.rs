@@ -1,0 +1,23 @@
+//! What every test needs: real servers, a database of its own, SQL, the built program.
+
+// Not `expect`: it would turn into a warning with the first test that uses the last function.
+#![allow(dead_code, unused_imports, reason = "offered to every test file")]
+
+mod cluster;
+pub(crate) mod database;
+mod program;
+
+pub(crate) use cluster::{Cluster, binaries, search, servers};
+pub(crate) use database::{Database, database, query_strings, query_value, sql, try_sql};
+pub(crate) use program::{Output, backlot};
+
+use std::time::{Duration, Instant};
+
+/// Waits for a condition, with a limit that names what was awaited.
+pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

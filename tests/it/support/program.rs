@@ -1,0 +1,52 @@
+//! Runs the built `backlot`, with a clean environment: no prompt, no colour, no user's settings.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// None when a signal ended it.
+    pub(crate) code: Option<i32>,
+}
+
+impl Output {
+    /// Panics with both outputs unless the run ended with `code`.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        let (out, err) = (&self.stdout, &self.stderr);
+        assert_eq!(self.code, Some(code), "stdout:\n{out}\nstderr:\n{err}");
+        self
+    }
+
+    /// The one JSON document on stdout.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(document) => document,
+            Err(error) => panic!("{error}; stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr),
+        }
+    }
+}
+
+/// Runs `backlot ARGS` in `dir` with only PATH, HOME and `env` in its environment.
+pub(crate) fn backlot<A: AsRef<OsStr>>(dir: &Path, args: &[A], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backlot"));
+    command.args(args).current_dir(dir).env_clear().stdin(Stdio::null());
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    let output = command.envs(env.iter().copied()).output().unwrap();
+    Output {
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: output.status.code(),
+    }
+}
