@@ -5,7 +5,9 @@
 
 pub mod key;
 pub mod op;
+pub mod plan;
 mod rule;
+pub mod spec;
 mod value;
 
 pub use rule::{DateUnit, Rule, Transform, UnknownPath};
