@@ -2,7 +2,8 @@
 
 use crate::catalog::types::{TypeRow, Types};
 use crate::catalog::{
-    Catalog, Column, ForeignKey, Generated, Index, Partitioning, RelationKind, RelationName, Sequence, Table,
+    Catalog, Column, ForeignKey, Generated, Index, Partitioning, RelationKind, RelationName,
+    Sequence, Table,
 };
 use crate::pg::{Error, Oid, Session};
 use std::collections::HashMap;
@@ -23,7 +24,11 @@ pub async fn load(session: &Session) -> Result<Catalog, Error> {
     let mut tables = Vec::new();
     for row in session.query(TABLES, &[]).await? {
         let oid = Oid(row.get("oid"));
-        tables.push(table(&row, columns.remove(&oid).unwrap_or_default(), indexes.remove(&oid).unwrap_or_default()));
+        tables.push(table(
+            &row,
+            columns.remove(&oid).unwrap_or_default(),
+            indexes.remove(&oid).unwrap_or_default(),
+        ));
     }
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let foreign_keys = session.query(FOREIGN_KEYS, &[]).await?.iter().map(foreign_key).collect();
@@ -94,12 +99,19 @@ async fn indexes(session: &Session) -> Result<HashMap<Oid, Vec<Index>>, Error> {
 }
 
 fn table(row: &Row, columns: Vec<Column>, indexes: Vec<Index>) -> Table {
-    let parents = row.get::<_, Vec<String>>("parent_schemas").into_iter().zip(row.get::<_, Vec<String>>("parent_names"));
+    let parents = row
+        .get::<_, Vec<String>>("parent_schemas")
+        .into_iter()
+        .zip(row.get::<_, Vec<String>>("parent_names"));
     let reltuples: f64 = row.get("reltuples");
     Table {
         oid: Oid(row.get("oid")),
         name: RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")),
-        kind: if row.get::<_, &str>("kind") == "p" { RelationKind::Partitioned } else { RelationKind::Table },
+        kind: if row.get::<_, &str>("kind") == "p" {
+            RelationKind::Partitioned
+        } else {
+            RelationKind::Table
+        },
         columns,
         primary_key: row.get("primary_key"),
         indexes,
@@ -109,7 +121,11 @@ fn table(row: &Row, columns: Vec<Column>, indexes: Vec<Index>) -> Table {
             key_columns: row.get("partition_columns"),
         },
         size_bytes: u64::try_from(row.get::<_, i64>("size_bytes")).unwrap_or(0),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, tested for sign")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate, tested for sign"
+        )]
         row_estimate: (reltuples >= 0.0).then_some(reltuples as u64),
         is_heap: row.get("is_heap"),
         is_readable: row.get("is_readable"),
@@ -119,7 +135,8 @@ fn table(row: &Row, columns: Vec<Column>, indexes: Vec<Index>) -> Table {
 }
 
 fn foreign_key(row: &Row) -> ForeignKey {
-    let name = |schema, name| RelationName::new(row.get::<_, String>(schema), row.get::<_, String>(name));
+    let name =
+        |schema, name| RelationName::new(row.get::<_, String>(schema), row.get::<_, String>(name));
     ForeignKey {
         oid: Oid(row.get("oid")),
         name: row.get("name"),
@@ -138,5 +155,8 @@ fn sequence(row: &Row) -> Sequence {
         let column: Option<String> = row.get("owner_column");
         (RelationName::new(schema.unwrap_or_default(), table), column.unwrap_or_default())
     });
-    Sequence { name: RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")), owner }
+    Sequence {
+        name: RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")),
+        owner,
+    }
 }

@@ -33,7 +33,9 @@ impl Types {
         if let Some(kind) = builtin(oid) {
             return kind;
         }
-        let Some(row) = self.0.get(&oid).filter(|_| depth < DEPTH_LIMIT) else { return Kind::Opaque };
+        let Some(row) = self.0.get(&oid).filter(|_| depth < DEPTH_LIMIT) else {
+            return Kind::Opaque;
+        };
         if row.is_array {
             return Kind::Array(Box::new(self.kind_at(row.element, depth + 1)));
         }
@@ -57,7 +59,11 @@ impl Types {
         let Some(row) = self.0.get(&oid).filter(|_| depth < DEPTH_LIMIT) else { return false };
         let part = |oid: &Oid| *oid == Oid(0) || self.has_binary_at(*oid, depth + 1);
         let element = if row.is_array { row.element } else { Oid(0) };
-        row.has_binary && part(&element) && part(&row.base) && part(&row.range_subtype) && row.fields.iter().all(part)
+        row.has_binary
+            && part(&element)
+            && part(&row.base)
+            && part(&row.range_subtype)
+            && row.fields.iter().all(part)
     }
 
     /// Longest text in characters, of the column's own modifier or its domain's.
@@ -70,7 +76,9 @@ impl Types {
                 continue;
             }
             let is_text = matches!(self.kind(oid).element(), Kind::Text | Kind::Bpchar);
-            return u32::try_from(modifier - MODIFIER_OFFSET).ok().filter(|_| is_text && modifier >= MODIFIER_OFFSET);
+            return u32::try_from(modifier - MODIFIER_OFFSET)
+                .ok()
+                .filter(|_| is_text && modifier >= MODIFIER_OFFSET);
         }
         None
     }

@@ -81,7 +81,8 @@ impl ConnInfo {
             "password" => self.password = Some(SecretString::from(value)),
             "dbname" => self.dbname = value,
             "connect_timeout" => {
-                self.connect_timeout_s = value.parse().map_err(|_| bad("not a number of seconds"))?;
+                self.connect_timeout_s =
+                    value.parse().map_err(|_| bad("not a number of seconds"))?;
             }
             "sslrootcert" => self.sslrootcert = Some(value.into()),
             "sslmode" => {
@@ -91,12 +92,19 @@ impl ConnInfo {
                     "require" => SslMode::Require,
                     "verify-ca" => SslMode::VerifyCa,
                     "verify-full" => SslMode::VerifyFull,
-                    _ => return Err(bad("one of disable, prefer, require, verify-ca, verify-full")),
+                    _ => {
+                        return Err(bad("one of disable, prefer, require, verify-ca, verify-full"));
+                    }
                 }
             }
             // libpq settings that change nothing for us.
-            "application_name" | "channel_binding" | "target_session_attrs" | "gssencmode" | "keepalives"
-            | "client_encoding" | "fallback_application_name" => {}
+            "application_name"
+            | "channel_binding"
+            | "target_session_attrs"
+            | "gssencmode"
+            | "keepalives"
+            | "client_encoding"
+            | "fallback_application_name" => {}
             _ => return Err(bad("not supported here")),
         }
         Ok(())
@@ -152,7 +160,11 @@ impl ConnInfo {
         let database = encode(&self.dbname);
         if self.is_unix_socket() {
             let host = encode(&self.host);
-            return format!("postgres://{}@/{database}?host={host}&port={}", encode(&self.user), self.port);
+            return format!(
+                "postgres://{}@/{database}?host={host}&port={}",
+                encode(&self.user),
+                self.port
+            );
         }
         format!("postgres://{}@{}:{}/{database}", encode(&self.user), self.host, self.port)
     }
@@ -252,7 +264,9 @@ fn keyword_settings(text: &str) -> Result<Vec<(String, String)>, Error> {
         }
         while chars.next_if(|c| c.is_whitespace()).is_some() {}
         if chars.next() != Some('=') {
-            return Err(Error::Url("expected postgres://user@host/database, or keyword=value pairs".into()));
+            return Err(Error::Url(
+                "expected postgres://user@host/database, or keyword=value pairs".into(),
+            ));
         }
         while chars.next_if(|c| c.is_whitespace()).is_some() {}
         settings.push((key, keyword_value(&mut chars)?));
@@ -284,7 +298,9 @@ mod tests {
 
     #[test]
     fn urls_and_keywords_are_read_as_libpq_reads_them() {
-        let url = ConnInfo::parse("postgresql://u%40x:p%2Fw@[::1]:6543/my%20db?sslmode=verify-full").unwrap();
+        let url =
+            ConnInfo::parse("postgresql://u%40x:p%2Fw@[::1]:6543/my%20db?sslmode=verify-full")
+                .unwrap();
         assert_eq!((url.user.as_str(), url.host.as_str(), url.port), ("u@x", "::1", 6543));
         assert_eq!((url.dbname.as_str(), url.sslmode), ("my db", SslMode::VerifyFull));
         assert_eq!(url.password.unwrap().expose_secret(), "p/w");
@@ -299,7 +315,9 @@ mod tests {
     fn the_password_is_never_printed() {
         let info = ConnInfo::parse("postgres://u:hunter2@h/d").unwrap();
         assert!(!format!("{info} {info:?}").contains("hunter2"));
-        for bad in ["postgres://u:hunter2@h/d?sslmode=hunter2", "hunter2", "host=h password=hunter2 x"] {
+        for bad in
+            ["postgres://u:hunter2@h/d?sslmode=hunter2", "hunter2", "host=h password=hunter2 x"]
+        {
             assert!(!ConnInfo::parse(bad).unwrap_err().to_string().contains("hunter2"));
         }
     }

@@ -98,7 +98,9 @@ impl Error {
                 state if state.starts_with("08") || state.starts_with("53") => Retry::Backoff,
                 _ => Retry::Never,
             },
-            Self::Tls { .. } | Self::Authentication(_) | Self::Protocol(_) | Self::Url(_) => Retry::Never,
+            Self::Tls { .. } | Self::Authentication(_) | Self::Protocol(_) | Self::Url(_) => {
+                Retry::Never
+            }
         }
     }
 
@@ -170,8 +172,10 @@ impl ServerError {
 /// the condition's name for those that speak of data (22, 23, 44), of user code (P0, 38, 39),
 /// or of anything unknown.
 fn safe_message(sqlstate: &str, message: String) -> String {
-    const QUOTE_NO_VALUES: &[&str] =
-        &["03", "08", "0A", "25", "26", "28", "2B", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
+    const QUOTE_NO_VALUES: &[&str] = &[
+        "03", "08", "0A", "25", "26", "28", "2B", "34", "3B", "3D", "3F", "40", "42", "53", "54",
+        "55", "57", "58",
+    ];
     let class = sqlstate.get(..2).unwrap_or_default();
     if QUOTE_NO_VALUES.contains(&class) && !matches!(sqlstate, "42804" | "42846") {
         return message;
@@ -228,7 +232,9 @@ impl From<tokio_postgres::Error> for Error {
         let what = error.to_string();
         match error.into_source().map(|source| source.downcast::<io::Error>()) {
             Some(Ok(source)) => Self::Io { what, source: *source },
-            Some(Err(other)) if what.contains("authentication") => Self::Authentication(other.to_string()),
+            Some(Err(other)) if what.contains("authentication") => {
+                Self::Authentication(other.to_string())
+            }
             Some(Err(_)) | None if what.contains("authentication") => Self::Authentication(what),
             Some(Err(_)) | None => {
                 Self::Io { what, source: io::Error::from(io::ErrorKind::ConnectionAborted) }
@@ -247,7 +253,10 @@ mod tests {
         assert!(!safe_message("22P02", raw.clone()).contains("canary"));
         assert!(!safe_message("P0001", raw.clone()).contains("canary"));
         assert!(!safe_message("99999", raw).contains("canary"));
-        assert_eq!(safe_message("42P01", "relation \"x\" does not exist".into()), "relation \"x\" does not exist");
+        assert_eq!(
+            safe_message("42P01", "relation \"x\" does not exist".into()),
+            "relation \"x\" does not exist"
+        );
     }
 
     #[test]

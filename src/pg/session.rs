@@ -63,7 +63,8 @@ impl Session {
             config.password(password.expose_secret());
         }
         let tls = MakeRustlsConnect::new(tls::client_config(info)?);
-        let (client, connection) = config.connect(tls).await.map_err(|error| at(info, error.into()))?;
+        let (client, connection) =
+            config.connect(tls).await.map_err(|error| at(info, error.into()))?;
         // The task ends with the client; what it reports, the client's next call reports too.
         let connection = tokio::spawn(async move { drop(connection.await) });
         let session = Self { client, connection };

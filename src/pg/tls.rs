@@ -4,10 +4,14 @@
 use crate::pg::{ConnInfo, Error, SslMode};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use std::sync::Arc;
 
 /// The client configuration for a connection's `sslmode`.
@@ -44,7 +48,8 @@ fn chain_verifier(
         let certificates = CertificateDer::pem_file_iter(path)
             .map_err(|error| fail(format!("read sslrootcert {}: {error}", path.display())))?;
         for certificate in certificates {
-            let certificate = certificate.map_err(|error| fail(format!("{}: {error}", path.display())))?;
+            let certificate =
+                certificate.map_err(|error| fail(format!("{}: {error}", path.display())))?;
             roots.add(certificate).map_err(|error| fail(format!("{}: {error}", path.display())))?;
         }
     } else {

@@ -133,7 +133,8 @@ impl Wire {
     }
 
     fn send_query(&mut self, sql: &str) -> Result<(), Error> {
-        frontend::query(sql, &mut self.outbox).map_err(|source| Error::io("encode a query", source))?;
+        frontend::query(sql, &mut self.outbox)
+            .map_err(|source| Error::io("encode a query", source))?;
         self.flush()
     }
 
@@ -203,7 +204,9 @@ impl Wire {
         let mut failure = None;
         loop {
             match self.message()? {
-                Message::CommandComplete(body) => rows = copied_rows(body.tag().unwrap_or_default()),
+                Message::CommandComplete(body) => {
+                    rows = copied_rows(body.tag().unwrap_or_default())
+                }
                 Message::ErrorResponse(body) => failure = Some(server_error(&body)),
                 Message::ReadyForQuery(_) => break,
                 other => self.unexpected(other)?,
@@ -238,7 +241,9 @@ impl Wire {
                 drop(self.until_ready());
                 Err(error)
             }
-            Message::NoticeResponse(_) | Message::ParameterStatus(_) | Message::NotificationResponse(_) => Ok(()),
+            Message::NoticeResponse(_)
+            | Message::ParameterStatus(_)
+            | Message::NotificationResponse(_) => Ok(()),
             // `Message` is the library's and non-exhaustive: anything else here breaks the protocol.
             _ => Err(Error::Protocol("a message out of turn")),
         }
@@ -291,9 +296,10 @@ impl Wire {
             }
             Ok(_) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                Err(Error::Timeout { what: format!("data from {}", self.host), seconds: SILENCE_TIMEOUT.as_secs() })
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::Timeout {
+                what: format!("data from {}", self.host),
+                seconds: SILENCE_TIMEOUT.as_secs(),
+            }),
             Err(source) => Err(Error::io(format!("read from {}", self.host), source)),
         }
     }
@@ -321,7 +327,9 @@ fn text_row(body: &backend::DataRowBody) -> Result<Vec<Option<String>>, Error> {
     let bytes = body.buffer();
     body.ranges()
         .map(|range| {
-            Ok(range.map(|range| String::from_utf8_lossy(bytes.get(range).unwrap_or_default()).into_owned()))
+            Ok(range.map(|range| {
+                String::from_utf8_lossy(bytes.get(range).unwrap_or_default()).into_owned()
+            }))
         })
         .collect()
         .map_err(|_| Error::Protocol("a data row that cannot be read"))

@@ -22,7 +22,12 @@ impl CopyIn {
     }
 
     /// Opens a transaction and starts the COPY.
-    pub fn start(&mut self, relation: &RelationName, columns: &[String], format: Format) -> Result<(), Error> {
+    pub fn start(
+        &mut self,
+        relation: &RelationName,
+        columns: &[String],
+        format: Format,
+    ) -> Result<(), Error> {
         self.wire.simple("begin")?;
         self.wire.start_copy_in(&statement(relation, columns, format))
     }

@@ -61,7 +61,9 @@ const PUBLIC_OBJECTS: &str = "select statement from ( \
 /// when the journal proves that.
 pub async fn reset(session: &Session, extensions_before: &[String]) -> Result<(), Error> {
     for row in session.query(SCHEMAS, &[]).await? {
-        session.execute_all(&format!("drop schema if exists {} cascade", Ident(row.get(0)))).await?;
+        session
+            .execute_all(&format!("drop schema if exists {} cascade", Ident(row.get(0))))
+            .await?;
     }
     let has_public = "select pg_catalog.to_regnamespace('public') is not null";
     if session.query_one(has_public, &[]).await?.get(0) {
@@ -70,10 +72,15 @@ pub async fn reset(session: &Session, extensions_before: &[String]) -> Result<()
         }
     }
     for row in session.query(NEW_EXTENSIONS, &[&extensions_before]).await? {
-        session.execute_all(&format!("drop extension if exists {} cascade", Ident(row.get(0)))).await?;
+        session
+            .execute_all(&format!("drop extension if exists {} cascade", Ident(row.get(0))))
+            .await?;
     }
     session.execute_all("drop schema if exists backlot cascade").await?;
     session
-        .execute_all(&format!("select pg_catalog.set_config('application_name', {}, false)", Literal("backlot")))
+        .execute_all(&format!(
+            "select pg_catalog.set_config('application_name', {}, false)",
+            Literal("backlot")
+        ))
         .await
 }

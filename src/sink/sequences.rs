@@ -23,7 +23,8 @@ pub async fn copy_sequences(
     for sequence in catalog.sequences.iter().filter(|sequence| is_there(sequence)) {
         let state = read(source, &sequence.name).await?;
         let name = Literal(&sequence.name.sql()).to_string();
-        let mut set = format!("select pg_catalog.setval({name}, {}, {})", state.last_value, state.is_called);
+        let mut set =
+            format!("select pg_catalog.setval({name}, {}, {})", state.last_value, state.is_called);
         if let Some((table, column)) = &sequence.owner
             && is_masked(table, column)
         {
@@ -43,6 +44,7 @@ pub async fn copy_sequences(
 }
 
 async fn read(source: &Session, name: &RelationName) -> Result<SequenceState, Error> {
-    let row = source.query_one(&format!("select last_value, is_called from {}", name.sql()), &[]).await?;
+    let row =
+        source.query_one(&format!("select last_value, is_called from {}", name.sql()), &[]).await?;
     Ok(SequenceState { last_value: row.get(0), is_called: row.get(1) })
 }

@@ -67,7 +67,11 @@ fn statement(
     if conditions.is_empty() && !columns.is_empty() {
         return format!("copy {relation} ({list}) to stdout (format {format})");
     }
-    let filter = if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+    let filter = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" where {}", conditions.join(" and "))
+    };
     format!("copy (select {list} from only {relation}{filter}) to stdout (format {format})")
 }
 

@@ -26,7 +26,10 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Opens a read-only repeatable-read transaction in a new or an adopted snapshot and exports it.
 /// Returns the snapshot's name and its `pg_current_snapshot()`.
-pub(crate) async fn export(session: &Session, adopt: Option<&str>) -> Result<(String, String), Error> {
+pub(crate) async fn export(
+    session: &Session,
+    adopt: Option<&str>,
+) -> Result<(String, String), Error> {
     session.execute_all("begin isolation level repeatable read, read only").await?;
     if let Some(name) = adopt {
         session.execute_all(&format!("set transaction snapshot {}", Literal(name))).await?;
@@ -63,12 +66,14 @@ type Lines = tokio::io::Lines<BufReader<tokio::io::Stdin>>;
 
 async fn read_request(lines: &mut Lines) -> Result<KeeperRequest, Error> {
     let mut next = async || {
-        let line = lines.next_line().await.map_err(|source| Error::io("read the request", source))?;
+        let line =
+            lines.next_line().await.map_err(|source| Error::io("read the request", source))?;
         line.ok_or(Error::Protocol("the keeper's request is cut short"))
     };
     let source_url = next().await?;
     let adopt = Some(next().await?).filter(|name| !name.is_empty());
-    let hold_s = next().await?.parse().map_err(|_| Error::Protocol("the keeper's hold is no number"))?;
+    let hold_s =
+        next().await?.parse().map_err(|_| Error::Protocol("the keeper's hold is no number"))?;
     Ok(KeeperRequest { source_url, adopt, hold_s })
 }
 

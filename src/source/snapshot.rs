@@ -54,11 +54,15 @@ impl Snapshot {
     ) -> Result<Self, SnapshotError> {
         let (holder, name, xids) = match keeper {
             Keeper::Session => {
-                let session = Session::connect(info, KEEPER_NAME).await.map_err(SnapshotError::Source)?;
-                let (name, xids) = export(&session, adopt).await.map_err(|error| lost_or(error, adopt))?;
+                let session =
+                    Session::connect(info, KEEPER_NAME).await.map_err(SnapshotError::Source)?;
+                let (name, xids) =
+                    export(&session, adopt).await.map_err(|error| lost_or(error, adopt))?;
                 (Holder::Session { _session: session }, name, xids)
             }
-            Keeper::Process { program, hold_s } => start_keeper(program, source_url, adopt, *hold_s).await?,
+            Keeper::Process { program, hold_s } => {
+                start_keeper(program, source_url, adopt, *hold_s).await?
+            }
         };
         let session = Session::connect(info, "backlot").await.map_err(SnapshotError::Source)?;
         let import = format!(
@@ -133,15 +137,20 @@ async fn start_keeper(
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(SnapshotError::Keeper("it has no standard streams".into()));
     };
-    let request = format!("{}\n{}\n{hold_s}\n", source_url.expose_secret(), adopt.unwrap_or_default());
+    let request =
+        format!("{}\n{}\n{hold_s}\n", source_url.expose_secret(), adopt.unwrap_or_default());
     stdin.write_all(request.as_bytes()).await.map_err(failed)?;
     let mut lines = BufReader::new(stdout).lines();
     let answer = tokio::time::timeout(KEEPER_TIMEOUT, lines.next_line())
         .await
-        .map_err(|_| SnapshotError::Keeper(format!("no answer within {} s", KEEPER_TIMEOUT.as_secs())))?
+        .map_err(|_| {
+            SnapshotError::Keeper(format!("no answer within {} s", KEEPER_TIMEOUT.as_secs()))
+        })?
         .map_err(failed)?;
     match answer.as_deref().and_then(|line| line.split_once('\t')) {
-        Some((name, xids)) => Ok((Holder::Process { child, stdin }, name.to_owned(), xids.to_owned())),
+        Some((name, xids)) => {
+            Ok((Holder::Process { child, stdin }, name.to_owned(), xids.to_owned()))
+        }
         None if adopt.is_some() => Err(SnapshotError::Lost),
         None => Err(SnapshotError::Keeper("it ended before it had a snapshot".into())),
     }

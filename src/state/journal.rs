@@ -109,7 +109,8 @@ pub struct Journal<'s> {
 impl<'s> Journal<'s> {
     /// Takes the target's lock for as long as the session lives; `None` if another run holds it.
     pub async fn lock(session: &'s Session) -> Result<Option<Self>, Error> {
-        let row = session.query_one("select pg_catalog.pg_try_advisory_lock($1)", &[&LOCK_KEY]).await?;
+        let row =
+            session.query_one("select pg_catalog.pg_try_advisory_lock($1)", &[&LOCK_KEY]).await?;
         Ok(row.get::<_, bool>(0).then_some(Self { session }))
     }
 
@@ -144,7 +145,12 @@ impl<'s> Journal<'s> {
         }))
     }
 
-    pub async fn begin(&self, fingerprint: &Fingerprint, snapshot_name: &str, xids: &str) -> Result<i64, Error> {
+    pub async fn begin(
+        &self,
+        fingerprint: &Fingerprint,
+        snapshot_name: &str,
+        xids: &str,
+    ) -> Result<i64, Error> {
         let row = self
             .session
             .query_one(
@@ -208,7 +214,13 @@ impl<'s> Journal<'s> {
 
 /// The statement that a data-path connection runs in the transaction of a range's COPY.
 /// Fails (division by zero) if the range was done already: that transaction must not commit.
-pub(crate) fn range_done_statement(run_id: i64, range: RangeId, rows: u64, bytes: u64, changed: &[u64]) -> String {
+pub(crate) fn range_done_statement(
+    run_id: i64,
+    range: RangeId,
+    rows: u64,
+    bytes: u64,
+    changed: &[u64],
+) -> String {
     let changed = changed.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     format!(
         "with done as (update backlot.clone_range set done = true, row_count = {rows}, byte_count = {bytes}, \

@@ -5,5 +5,5 @@
 
 mod journal;
 
-pub use journal::{Fingerprint, Journal, Phase, PlannedRange, RangeId, Run};
 pub(crate) use journal::range_done_statement;
+pub use journal::{Fingerprint, Journal, Phase, PlannedRange, RangeId, Run};

@@ -128,7 +128,9 @@ impl<'a> Lane<'a> {
     }
 
     fn transfer(&mut self, job: &RangeJob<'_>) -> Result<RangeResult, RangeError> {
-        self.out.start(job.source, job.columns, job.range, job.filter, job.format).map_err(RangeError::Source)?;
+        self.out
+            .start(job.source, job.columns, job.range, job.filter, job.format)
+            .map_err(RangeError::Source)?;
         self.into.start(job.target, job.columns, job.format).map_err(RangeError::Target)?;
         let (out, into) = (&mut self.out, &mut self.into);
         let unblock = out.wire().interrupt().map_err(RangeError::Source)?;
@@ -153,7 +155,11 @@ impl<'a> Lane<'a> {
     }
 }
 
-fn read_chunks(out: &mut CopyOut, full: &Sender<Buffer>, empty: &Receiver<Buffer>) -> Result<(), Error> {
+fn read_chunks(
+    out: &mut CopyOut,
+    full: &Sender<Buffer>,
+    empty: &Receiver<Buffer>,
+) -> Result<(), Error> {
     loop {
         let mut buffer = empty.try_recv().unwrap_or_default();
         let chunk = out.chunk(&mut buffer)?;

@@ -120,7 +120,8 @@ impl<'m> Stage<'m> {
         let mut rest = raw;
         while let Some((header, after)) = rest.split_first_chunk::<HEADER_BYTES>() {
             let [_, length @ ..] = *header;
-            let length = (u32::from_be_bytes(length) as usize).checked_sub(4).ok_or(StageError::Stream)?;
+            let length =
+                (u32::from_be_bytes(length) as usize).checked_sub(4).ok_or(StageError::Stream)?;
             let (payload, after) = after.split_at_checked(length).ok_or(StageError::Stream)?;
             match self.format {
                 Format::Binary => self.binary(payload)?,

@@ -52,7 +52,8 @@ fn scram(wire: &mut Wire, info: &ConnInfo, body: &AuthenticationSaslBody) -> Res
     }
     let mut scram = ScramSha256::new(password(info)?, ChannelBinding::unsupported());
     let encode = |source| Error::io("encode SCRAM", source);
-    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut wire.outbox).map_err(encode)?;
+    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut wire.outbox)
+        .map_err(encode)?;
     wire.flush()?;
     loop {
         match wire.message()? {
@@ -61,7 +62,9 @@ fn scram(wire: &mut Wire, info: &ConnInfo, body: &AuthenticationSaslBody) -> Res
                 frontend::sasl_response(scram.message(), &mut wire.outbox).map_err(encode)?;
                 wire.flush()?;
             }
-            Message::AuthenticationSaslFinal(body) => return scram.finish(body.data()).map_err(bad),
+            Message::AuthenticationSaslFinal(body) => {
+                return scram.finish(body.data()).map_err(bad);
+            }
             Message::ErrorResponse(body) => return Err(server_error(&body)),
             // `Message` is the library's: nothing else may come here.
             _ => return Err(Error::Protocol("SCRAM out of turn")),

@@ -47,8 +47,8 @@ impl Stream {
     pub(super) fn connect(info: &ConnInfo) -> Result<Self, Error> {
         if info.is_unix_socket() {
             let path = format!("{}/.s.PGSQL.{}", info.host, info.port);
-            let stream =
-                UnixStream::connect(path).map_err(|source| Error::io(format!("connect to {info}"), source))?;
+            let stream = UnixStream::connect(path)
+                .map_err(|source| Error::io(format!("connect to {info}"), source))?;
             // Best effort: larger buffers only spare wake-ups.
             drop(SockRef::from(&stream).set_recv_buffer_size(SOCKET_BUFFER_BYTES));
             drop(SockRef::from(&stream).set_send_buffer_size(SOCKET_BUFFER_BYTES));
@@ -91,7 +91,9 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_TIMEOUT))?;
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10));
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
     socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)
@@ -109,8 +111,9 @@ fn negotiate_tls(info: &ConnInfo, mut stream: TcpStream) -> Result<Stream, Error
     let refuse = |reason: String| Error::Tls { host: info.host.clone(), reason };
     match (answer, info.sslmode) {
         ([b'S'], _) => {
-            let name = ServerName::try_from(info.host.clone())
-                .map_err(|_| refuse("the host is no name or address that a certificate can have".into()))?;
+            let name = ServerName::try_from(info.host.clone()).map_err(|_| {
+                refuse("the host is no name or address that a certificate can have".into())
+            })?;
             let config = Arc::new(tls::client_config(info)?);
             let mut session =
                 ClientConnection::new(config, name).map_err(|error| refuse(error.to_string()))?;

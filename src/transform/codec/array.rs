@@ -18,7 +18,11 @@ fn word(bytes: &mut &[u8]) -> Result<i32, Fault> {
 
 /// Binary: dimensions, has-null flag, element type, (length, lower bound) per dimension, then
 /// length-prefixed elements.
-pub(crate) fn lift_binary(array: &[u8], out: &mut Vec<u8>, lift: &mut Lift<'_>) -> Result<(), Fault> {
+pub(crate) fn lift_binary(
+    array: &[u8],
+    out: &mut Vec<u8>,
+    lift: &mut Lift<'_>,
+) -> Result<(), Fault> {
     let start = out.len();
     let mut rest = array;
     let dimensions = usize::try_from(word(&mut rest)?).map_err(|_| Fault::Malformed)?;
@@ -91,7 +95,11 @@ pub(crate) fn lift_text(
     Ok(())
 }
 
-fn read_element<'a>(text: &'a [u8], quoted: bool, element: &mut Vec<u8>) -> Result<&'a [u8], Fault> {
+fn read_element<'a>(
+    text: &'a [u8],
+    quoted: bool,
+    element: &mut Vec<u8>,
+) -> Result<&'a [u8], Fault> {
     element.clear();
     let mut rest = if quoted { text.get(1..).unwrap_or_default() } else { text };
     while let Some((&byte, after)) = rest.split_first() {

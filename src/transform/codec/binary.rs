@@ -20,7 +20,11 @@ fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// Reads one non-null field. `scratch` is cleared, and holds the text of a numeric.
-pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Value<'a>, Fault> {
+pub(crate) fn decode<'a>(
+    kind: &Kind,
+    bytes: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<Value<'a>, Fault> {
     scratch.clear();
     Ok(match kind {
         Kind::Text | Kind::Citext | Kind::Xml | Kind::Enum => Value::Text(utf8(bytes)?),
@@ -46,7 +50,12 @@ pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>)
             Some((&JSONB_VERSION, text)) => Value::Json(utf8(text)?),
             _ => return Err(Fault::Malformed),
         },
-        Kind::Hstore | Kind::Tsvector | Kind::Array(_) | Kind::Composite | Kind::Range | Kind::Opaque => {
+        Kind::Hstore
+        | Kind::Tsvector
+        | Kind::Array(_)
+        | Kind::Composite
+        | Kind::Range
+        | Kind::Opaque => {
             return Err(Fault::WrongKind);
         }
     })
@@ -76,18 +85,31 @@ pub(crate) fn encode(
     match (output, kind) {
         (Output::Null, _) => return misfit,
         (Output::Same, _) => out.extend_from_slice(input),
-        (Output::Text, Kind::Numeric) => return numeric::encode(utf8(text)?, numeric::scale(input), out),
+        (Output::Text, Kind::Numeric) => {
+            return numeric::encode(utf8(text)?, numeric::scale(input), out);
+        }
         (Output::Text, Kind::Jsonb) => {
             out.push(JSONB_VERSION);
             out.extend_from_slice(text);
         }
-        (Output::Text, Kind::Text | Kind::Bpchar | Kind::Citext | Kind::Xml | Kind::Enum | Kind::Json)
-        | (Output::Bytes, Kind::Bytea | Kind::Macaddr | Kind::Macaddr8) => out.extend_from_slice(text),
-        (Output::Int(value), Kind::Int2) => out.extend_from_slice(&int::<i16>(value)?.to_be_bytes()),
-        (Output::Int(value), Kind::Int4) => out.extend_from_slice(&int::<i32>(value)?.to_be_bytes()),
+        (
+            Output::Text,
+            Kind::Text | Kind::Bpchar | Kind::Citext | Kind::Xml | Kind::Enum | Kind::Json,
+        )
+        | (Output::Bytes, Kind::Bytea | Kind::Macaddr | Kind::Macaddr8) => {
+            out.extend_from_slice(text)
+        }
+        (Output::Int(value), Kind::Int2) => {
+            out.extend_from_slice(&int::<i16>(value)?.to_be_bytes())
+        }
+        (Output::Int(value), Kind::Int4) => {
+            out.extend_from_slice(&int::<i32>(value)?.to_be_bytes())
+        }
         (Output::Int(value), Kind::Int8) => out.extend_from_slice(&value.to_be_bytes()),
         #[expect(clippy::cast_possible_truncation, reason = "float4 columns hold float4")]
-        (Output::Float(value), Kind::Float4) => out.extend_from_slice(&(value as f32).to_be_bytes()),
+        (Output::Float(value), Kind::Float4) => {
+            out.extend_from_slice(&(value as f32).to_be_bytes())
+        }
         (Output::Float(value), Kind::Float8) => out.extend_from_slice(&value.to_be_bytes()),
         (Output::Bool(value), Kind::Bool) => out.push(u8::from(value)),
         (Output::Uuid(value), Kind::Uuid) => out.extend_from_slice(&value),

@@ -24,7 +24,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + EPOCH_DAYS + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -43,7 +44,9 @@ fn number(text: &str) -> Result<i64, Fault> {
 /// Splits off a trailing ` BC` and reads `YYYY-MM-DD` of the rest up to `end`.
 fn civil(date: &str, before_christ: bool) -> Result<i64, Fault> {
     let mut parts = date.split('-');
-    let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(year), Some(month), Some(day), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(Fault::Malformed);
     };
     let year = number(year)?;
@@ -76,7 +79,8 @@ pub(super) fn parse_timestamp(text: &str) -> Result<i64, Fault> {
     let time = time.strip_suffix("+00").unwrap_or(time);
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
     let mut parts = clock.split(':');
-    let (Some(hour), Some(minute), Some(second), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(hour), Some(minute), Some(second), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(Fault::Malformed);
     };

@@ -45,7 +45,11 @@ pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     }
     let group = |position: i32| -> u16 {
         let at = i32::from(weight) - position;
-        usize::try_from(at).ok().and_then(|at| digits.get(at * 2..)).and_then(word).map_or(0, |(digit, _)| digit)
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| digits.get(at * 2..))
+            .and_then(word)
+            .map_or(0, |(digit, _)| digit)
     };
     let lowest = i32::from(weight) - i32::try_from(count).unwrap_or(0) + 1;
     if weight < 0 {
@@ -54,7 +58,11 @@ pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     for position in (0..=i32::from(weight)).rev() {
         let first = position == i32::from(weight);
         // Writing to a Vec cannot fail.
-        drop(if first { write!(out, "{}", group(position)) } else { write!(out, "{:04}", group(position)) });
+        drop(if first {
+            write!(out, "{}", group(position))
+        } else {
+            write!(out, "{:04}", group(position))
+        });
     }
     if lowest < 0 {
         out.push(b'.');
@@ -109,7 +117,9 @@ pub(super) fn encode(text: &str, scale: usize, out: &mut Vec<u8>) -> Result<(), 
     }
     let (digits, sign) = text.strip_prefix('-').map_or((text, 0), |digits| (digits, NEGATIVE));
     let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if !integer.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) || digits.is_empty() {
+    if !integer.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+        || digits.is_empty()
+    {
         return Err(Fault::Malformed);
     }
     let integer = integer.trim_start_matches('0');

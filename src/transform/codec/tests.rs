@@ -13,8 +13,19 @@ fn numeric_round_trip(decimal: &str, scale: usize) -> String {
 #[test]
 fn numerics_of_any_length_keep_every_digit() {
     for decimal in [
-        "0", "1", "-1", "10000", "12345678901234567890.123456789012345678", "0.0001", "-0.00000001", "99999.5",
-        "123456789", "NaN", "Infinity", "-Infinity", "100000000000000000000000000000000000000",
+        "0",
+        "1",
+        "-1",
+        "10000",
+        "12345678901234567890.123456789012345678",
+        "0.0001",
+        "-0.00000001",
+        "99999.5",
+        "123456789",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "100000000000000000000000000000000000000",
     ] {
         assert_eq!(numeric_round_trip(decimal, 0), decimal);
     }
@@ -48,7 +59,12 @@ fn dates_and_timestamps_are_read_and_written_as_the_server_does() {
         datetime::write_date(days, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), shown);
     }
-    for shown in ["2024-02-29 23:59:59.123456", "0044-03-15 12:00:00 BC", "infinity", "294276-12-31 23:59:59.9"] {
+    for shown in [
+        "2024-02-29 23:59:59.123456",
+        "0044-03-15 12:00:00 BC",
+        "infinity",
+        "294276-12-31 23:59:59.9",
+    ] {
         let mut out = Vec::new();
         datetime::write_timestamp(datetime::parse_timestamp(shown).unwrap(), false, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), shown);
@@ -66,15 +82,26 @@ fn arrays_are_lifted_in_both_formats_with_nulls_and_bounds() {
         Ok(true)
     };
     let (mut out, mut scratch) = (Vec::new(), Vec::new());
-    array::lift_text(br#"[0:1]={{a,"b\"\\c"},{NULL,"NULL"},{drop,"x,}"}}"#, &mut scratch, &mut out, &mut lift).unwrap();
-    assert_eq!(String::from_utf8(out).unwrap(), r#"[0:1]={{"A","B\"\\C"},{NULL,"NULL"},{NULL,"X,}"}}"#);
+    array::lift_text(
+        br#"[0:1]={{a,"b\"\\c"},{NULL,"NULL"},{drop,"x,}"}}"#,
+        &mut scratch,
+        &mut out,
+        &mut lift,
+    )
+    .unwrap();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"[0:1]={{"A","B\"\\C"},{NULL,"NULL"},{NULL,"X,}"}}"#
+    );
 
     let mut wire = Vec::new();
     for value in [1, 0, 25, 3, 1] {
         wire.extend_from_slice(&i32::to_be_bytes(value));
     }
     for element in [Some("ab"), None, Some("drop")] {
-        wire.extend_from_slice(&element.map_or(-1, |e| i32::try_from(e.len()).unwrap()).to_be_bytes());
+        wire.extend_from_slice(
+            &element.map_or(-1, |e| i32::try_from(e.len()).unwrap()).to_be_bytes(),
+        );
         wire.extend_from_slice(element.unwrap_or_default().as_bytes());
     }
     let mut out = Vec::new();

@@ -11,7 +11,11 @@ fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// Reads one non-null field. `scratch` is cleared, and holds decoded numerics and byte strings.
-pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Value<'a>, Fault> {
+pub(crate) fn decode<'a>(
+    kind: &Kind,
+    bytes: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<Value<'a>, Fault> {
     scratch.clear();
     let text = utf8(bytes)?;
     Ok(match kind {
@@ -22,7 +26,9 @@ pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>)
             "f" => false,
             _ => return Err(Fault::Malformed),
         }),
-        Kind::Int2 | Kind::Int4 | Kind::Int8 => Value::Int(text.parse().map_err(|_| Fault::Malformed)?),
+        Kind::Int2 | Kind::Int4 | Kind::Int8 => {
+            Value::Int(text.parse().map_err(|_| Fault::Malformed)?)
+        }
         Kind::Float4 => Value::Float(text.parse::<f32>().map_err(|_| Fault::Malformed)?.into()),
         Kind::Float8 => Value::Float(text.parse().map_err(|_| Fault::Malformed)?),
         Kind::Numeric => {
@@ -45,7 +51,12 @@ pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>)
             Value::Mac(scratch)
         }
         Kind::Json | Kind::Jsonb => Value::Json(text),
-        Kind::Hstore | Kind::Tsvector | Kind::Array(_) | Kind::Composite | Kind::Range | Kind::Opaque => {
+        Kind::Hstore
+        | Kind::Tsvector
+        | Kind::Array(_)
+        | Kind::Composite
+        | Kind::Range
+        | Kind::Opaque => {
             return Err(Fault::WrongKind);
         }
     })
@@ -54,7 +65,10 @@ pub(crate) fn decode<'a>(kind: &Kind, bytes: &'a [u8], scratch: &'a mut Vec<u8>)
 fn unhex(digits: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut high = None;
     for digit in digits {
-        let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(Fault::Malformed)?;
+        let value = char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+            .ok_or(Fault::Malformed)?;
         match high.take() {
             None => high = Some(value),
             Some(first) => out.push(first * 16 + value),
@@ -64,7 +78,8 @@ fn unhex(digits: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> Result<(), Faul
 }
 
 fn inet(text: &str) -> Result<Value<'static>, Fault> {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address: IpAddr = address.parse().map_err(|_| Fault::Malformed)?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| Fault::Malformed)?;
@@ -85,7 +100,13 @@ pub(crate) fn encode(
         (Output::Same, _) => out.extend_from_slice(input),
         (
             Output::Text,
-            Kind::Text | Kind::Bpchar | Kind::Citext | Kind::Xml | Kind::Enum | Kind::Json | Kind::Jsonb,
+            Kind::Text
+            | Kind::Bpchar
+            | Kind::Citext
+            | Kind::Xml
+            | Kind::Enum
+            | Kind::Json
+            | Kind::Jsonb,
         ) => out.extend_from_slice(text),
         (Output::Text, Kind::Numeric) => write_numeric(utf8(text)?, input, out),
         (Output::Bytes, Kind::Bytea) => {
@@ -101,8 +122,12 @@ pub(crate) fn encode(
         (Output::Uuid(value), Kind::Uuid) => write_hex(&value, None, out),
         (Output::Date(value), Kind::Date) => datetime::write_date(value, out),
         (Output::Timestamp(value), Kind::Timestamp) => datetime::write_timestamp(value, false, out),
-        (Output::Timestamp(value), Kind::Timestamptz) => datetime::write_timestamp(value, true, out),
-        (Output::Inet(address, prefix), Kind::Inet | Kind::Cidr) => drop(write!(out, "{address}/{prefix}")),
+        (Output::Timestamp(value), Kind::Timestamptz) => {
+            datetime::write_timestamp(value, true, out)
+        }
+        (Output::Inet(address, prefix), Kind::Inet | Kind::Cidr) => {
+            drop(write!(out, "{address}/{prefix}"))
+        }
         _ => return Err(Fault::WrongKind), // every other pair is an op that answered with the wrong kind
     }
     Ok(())
@@ -110,7 +135,9 @@ pub(crate) fn encode(
 
 /// As many digits behind the point as the input showed.
 fn write_numeric(text: &str, input: &[u8], out: &mut Vec<u8>) {
-    let shown = |text: &[u8]| text.iter().position(|byte| *byte == b'.').map_or(0, |at| text.len() - at - 1);
+    let shown = |text: &[u8]| {
+        text.iter().position(|byte| *byte == b'.').map_or(0, |at| text.len() - at - 1)
+    };
     let (have, want) = (shown(text.as_bytes()), shown(input));
     out.extend_from_slice(text.as_bytes());
     let is_number = text.bytes().any(|byte| byte.is_ascii_digit());

@@ -14,7 +14,8 @@ impl Stage<'_> {
     pub(super) fn binary(&mut self, payload: &[u8]) -> Result<(), StageError> {
         let mut rest = payload;
         if rest.starts_with(SIGNATURE) {
-            let extension = rest.get(15..19).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+            let extension =
+                rest.get(15..19).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
             let length = 19 + extension.ok_or(StageError::Stream)? as usize;
             let (header, rows) = rest.split_at_checked(length).ok_or(StageError::Stream)?;
             self.out.extend_from_slice(header);
@@ -33,14 +34,18 @@ impl Stage<'_> {
 
     /// Masks the row at the start of `bytes`; returns its length.
     fn row(&mut self, bytes: &[u8]) -> Result<usize, StageError> {
-        let length = index(bytes, self.column_count, &mut self.scratch.fields).ok_or(StageError::Stream)?;
+        let length =
+            index(bytes, self.column_count, &mut self.scratch.fields).ok_or(StageError::Stream)?;
         let mut copied = 0;
         for (mask, changed) in self.masks.iter().zip(&mut self.changed) {
-            let Some(&Some((start, field_length))) = self.scratch.fields.get(mask.position) else { continue };
+            let Some(&Some((start, field_length))) = self.scratch.fields.get(mask.position) else {
+                continue;
+            };
             let field = bytes.get(start..start + field_length).ok_or(StageError::Stream)?;
             self.out.extend_from_slice(bytes.get(copied..start - 4).ok_or(StageError::Stream)?);
             copied = start + field_length;
-            *changed += u64::from(mask_field(mask, bytes, field, &mut self.scratch, &mut self.out)?);
+            *changed +=
+                u64::from(mask_field(mask, bytes, field, &mut self.scratch, &mut self.out)?);
         }
         self.out.extend_from_slice(bytes.get(copied..length).ok_or(StageError::Stream)?);
         Ok(length)
@@ -48,7 +53,11 @@ impl Stage<'_> {
 }
 
 /// Finds the fields of a row; returns the row's length.
-fn index(bytes: &[u8], column_count: usize, fields: &mut Vec<Option<(usize, usize)>>) -> Option<usize> {
+fn index(
+    bytes: &[u8],
+    column_count: usize,
+    fields: &mut Vec<Option<(usize, usize)>>,
+) -> Option<usize> {
     fields.clear();
     let count = usize::from(u16::from_be_bytes(*bytes.first_chunk::<2>()?));
     if count != column_count {

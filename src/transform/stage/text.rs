@@ -31,10 +31,18 @@ impl Stage<'_> {
         }
         let mut copied = 0;
         for (mask, changed) in self.masks.iter().zip(&mut self.changed) {
-            let Some(&Some((start, length))) = self.scratch.fields.get(mask.position) else { continue };
+            let Some(&Some((start, length))) = self.scratch.fields.get(mask.position) else {
+                continue;
+            };
             self.out.extend_from_slice(line.get(copied..start).ok_or(StageError::Stream)?);
             copied = start + length;
-            *changed += u64::from(mask_field(mask, line, (start, length), &mut self.scratch, &mut self.out)?);
+            *changed += u64::from(mask_field(
+                mask,
+                line,
+                (start, length),
+                &mut self.scratch,
+                &mut self.out,
+            )?);
         }
         self.out.extend_from_slice(line.get(copied..).ok_or(StageError::Stream)?);
         Ok(())
@@ -98,7 +106,10 @@ fn subject(mask: &ColumnMask, line: &[u8], scratch: &mut Scratch) -> Result<bool
     for (position, kind) in &mask.subject {
         let Some(&Some((start, length))) = scratch.fields.get(*position) else { continue };
         unescape(line.get(start..start + length).ok_or(Fault::Malformed)?, &mut scratch.unescaped)?;
-        push_canonical(text::decode(kind, &scratch.unescaped, &mut scratch.decoded)?, &mut scratch.subject);
+        push_canonical(
+            text::decode(kind, &scratch.unescaped, &mut scratch.decoded)?,
+            &mut scratch.subject,
+        );
     }
     Ok(!mask.subject.is_empty())
 }
@@ -109,7 +120,8 @@ fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut rest = field;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        let (&escaped, after) = rest.get(at + 1..).and_then(<[u8]>::split_first).ok_or(Fault::Malformed)?;
+        let (&escaped, after) =
+            rest.get(at + 1..).and_then(<[u8]>::split_first).ok_or(Fault::Malformed)?;
         out.push(match escaped {
             b'b' => 8,
             b'f' => 12,

@@ -1,0 +1,133 @@
+//! Whether a clone begins or goes on.
+
+use super::error::CloneError;
+use super::options::Options;
+use super::progress::Progress;
+use crate::pg::{Error, Session};
+use crate::sink;
+use crate::source::{Keeper, Snapshot, SnapshotError};
+use crate::state::{Fingerprint, Journal, Phase, Run};
+use std::time::{Duration, Instant};
+
+/// A killed run's server processes notice within this time that their client is gone.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Sessions that a killed run may have left working on the target.
+const END_LEFT_OVERS: &str = "select pg_catalog.pg_terminate_backend(pid, 5000) from pg_catalog.pg_stat_activity \
+     where datname = pg_catalog.current_database() and usename = current_user and pid <> pg_catalog.pg_backend_pid() \
+       and application_name in ('backlot copy in', 'backlot restore', 'backlot analyze')";
+
+/// Takes the target's lock and ends what a killed run has left behind it.
+pub(super) async fn lock(target: &Session) -> Result<Journal<'_>, CloneError> {
+    let failed = |error: Error| CloneError::query("lock the target")(error);
+    let deadline = Instant::now() + LOCK_WAIT;
+    let journal = loop {
+        if let Some(journal) = Journal::lock(target).await.map_err(failed)? {
+            break journal;
+        }
+        if Instant::now() > deadline {
+            return Err(CloneError::TargetBusy);
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    target.query(END_LEFT_OVERS, &[]).await.map_err(|error| failed(error.into()))?;
+    Ok(journal)
+}
+
+/// An unfinished run of this target that may go on.
+pub(super) async fn unfinished(
+    journal: &Journal<'_>,
+    options: &Options,
+) -> Result<Option<Run>, CloneError> {
+    let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
+    Ok(latest.filter(|run| run.phase != Phase::Done && !options.restart))
+}
+
+/// Opens the snapshot: the unfinished run's own if it is still held, else a new one. The run
+/// comes back only if what it has copied is what the snapshot shows.
+pub(super) async fn open_snapshot(
+    options: &Options,
+    progress: &Progress,
+    unfinished: Option<Run>,
+) -> Result<(Snapshot, Option<Run>), CloneError> {
+    let open = async |adopt: Option<&str>| {
+        Snapshot::open(&options.source, &options.source_url, &options.keeper, adopt).await
+    };
+    if let Some(run) = unfinished {
+        match open(Some(&run.snapshot_name)).await {
+            Ok(snapshot) => return Ok((snapshot, Some(run))),
+            Err(SnapshotError::Lost) => {}
+            Err(error) => return Err(CloneError::Snapshot(error)),
+        }
+        let snapshot = open(None).await.map_err(CloneError::Snapshot)?;
+        if snapshot.xids() == run.snapshot_xids {
+            return Ok((snapshot, Some(run)));
+        }
+        progress.note(
+            "the snapshot of the interrupted run is no longer held and the source has changed since: \
+             everything is copied again, from a new snapshot",
+        );
+        return Ok((snapshot, None));
+    }
+    let snapshot = open(None).await.map_err(CloneError::Snapshot)?;
+    if matches!(options.keeper, Keeper::Process { .. }) {
+        tracing::debug!(snapshot = snapshot.name(), "snapshot taken");
+    }
+    Ok((snapshot, None))
+}
+
+/// The run that goes on, or a new one in a target that is empty by now.
+pub(super) async fn begin(
+    journal: &Journal<'_>,
+    target: &Session,
+    options: &Options,
+    fingerprint: &Fingerprint,
+    snapshot: &Snapshot,
+    unfinished: Option<Run>,
+) -> Result<(i64, Phase, bool), CloneError> {
+    let failed = |error: Error| CloneError::query("write the journal")(error);
+    if let Some(run) = unfinished.filter(|run| run.phase >= Phase::Data) {
+        same(&run.fingerprint, fingerprint)?;
+        journal.set_snapshot(run.run_id, snapshot.name()).await.map_err(failed)?;
+        return Ok((run.run_id, run.phase, true));
+    }
+    clear(journal, target, options).await?;
+    journal.create().await.map_err(failed)?;
+    let run_id =
+        journal.begin(fingerprint, snapshot.name(), snapshot.xids()).await.map_err(failed)?;
+    Ok((run_id, Phase::Schema, false))
+}
+
+/// Refuses a target that holds data, unless an unfinished run of ours made all of it.
+async fn clear(
+    journal: &Journal<'_>,
+    target: &Session,
+    _options: &Options,
+) -> Result<(), CloneError> {
+    let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
+    if let Some(run) = latest.filter(|run| run.phase != Phase::Done) {
+        let doing = "clear what the interrupted run has left";
+        return sink::reset(target, &run.extensions_before).await.map_err(CloneError::query(doing));
+    }
+    let occupants =
+        sink::occupants(target).await.map_err(CloneError::query("look into the target"))?;
+    if occupants.is_empty() { Ok(()) } else { Err(CloneError::TargetNotEmpty(occupants)) }
+}
+
+fn same(before: &Fingerprint, now: &Fingerprint) -> Result<(), CloneError> {
+    let what = if before.source_system_identifier != now.source_system_identifier {
+        "source"
+    } else if before.key_id != now.key_id {
+        "key"
+    } else if before.config_hash != now.config_hash {
+        "configuration"
+    } else if before.algorithm_version != now.algorithm_version
+        || before.dictionary_hash != now.dictionary_hash
+    {
+        "version of backlot's transforms"
+    } else {
+        return Ok(());
+    };
+    Err(CloneError::OtherRun { what })
+}

@@ -1,0 +1,393 @@
+//! The schema travels by `pg_dump` and `pg_restore`: they know PostgreSQL's objects better than
+//! we ever will. What they print is cut down to the first line of each error: the rest
+//! quotes statements and rows.
+
+use super::error::CloneError;
+use super::options::{Options, Tools};
+use crate::pg::{ConnInfo, Error, Oid, Session};
+use crate::transform::plan::{Plan, TableAction};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+
+const DEPENDENTS: &str = include_str!("sql/dependents.sql");
+/// `application_name` of `pg_restore`'s sessions.
+pub(super) const RESTORE_NAME: &str = "backlot restore";
+/// Shown of what a tool complains about.
+const MESSAGE_LIMIT: usize = 5;
+/// Sessions of `pg_restore` build indexes with this much memory each.
+const RESTORE_OPTIONS: &str =
+    "-c maintenance_work_mem=256MB -c statement_timeout=0 -c synchronous_commit=off";
+
+/// An archive of the schema in a directory of its own, removed with it.
+pub(super) struct Archive {
+    directory: ScratchDir,
+    toc: Vec<Entry>,
+}
+
+struct ScratchDir(PathBuf);
+
+impl Drop for ScratchDir {
+    fn drop(&mut self) {
+        // It lies in the system's temporary directory: left-overs are cleaned there.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A line of `pg_restore --list`: `dump id; catalog oid TYPE schema name owner`.
+struct Entry {
+    line: String,
+    object: (Oid, Oid),
+    kind: String,
+}
+
+/// Kinds of post-data entries that fail if the object is there already. All others can be
+/// run again.
+const NOT_REPEATABLE: &[&str] = &[
+    "INDEX",
+    "CONSTRAINT",
+    "FK CONSTRAINT",
+    "CHECK CONSTRAINT",
+    "TRIGGER",
+    "RULE",
+    "POLICY",
+    "STATISTICS",
+    "EVENT TRIGGER",
+    "PUBLICATION",
+    "PUBLICATION TABLE",
+    "PUBLICATION TABLES IN SCHEMA",
+];
+/// Longest first: a kind may be the beginning of another.
+const KINDS: &[&str] = &[
+    "PUBLICATION TABLES IN SCHEMA",
+    "PUBLICATION TABLE",
+    "CHECK CONSTRAINT",
+    "FK CONSTRAINT",
+    "EVENT TRIGGER",
+    "USER MAPPING",
+    "SUBSCRIPTION TABLE",
+    "SUBSCRIPTION",
+    "PUBLICATION",
+    "CONSTRAINT",
+    "STATISTICS",
+    "INDEX ATTACH",
+    "INDEX",
+    "TRIGGER",
+    "POLICY",
+    "RULE",
+    "ROW SECURITY",
+    "MATERIALIZED VIEW DATA",
+    "COMMENT",
+];
+
+/// Objects that are left out because a table is.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    objects: HashSet<(Oid, Oid)>,
+    relations: Vec<String>,
+    /// Views and the like that depend on an excluded table, for the summary.
+    pub(super) dependents: Vec<String>,
+}
+
+/// Finds what depends on the excluded tables.
+///
+/// # Errors
+/// [`CloneError::Subset`] if a table that is copied depends on one that is not.
+pub(super) async fn left_out(
+    source: &Session,
+    plan: &Plan,
+    oids: &[(Oid, String)],
+) -> Result<LeftOut, CloneError> {
+    let excluded = plan
+        .tables
+        .iter()
+        .filter(|table| table.action == TableAction::Exclude)
+        .filter_map(|table| oids.get(table.table.0))
+        .map(|(oid, _)| oid.0)
+        .collect::<Vec<_>>();
+    let mut left_out = LeftOut::default();
+    if excluded.is_empty() {
+        return Ok(left_out);
+    }
+    let rows = source
+        .query(DEPENDENTS, &[&excluded])
+        .await
+        .map_err(|error| CloneError::query("find what depends on excluded tables")(error.into()))?;
+    for row in rows {
+        let object = (Oid(row.get("class")), Oid(row.get("object")));
+        left_out.objects.insert(object);
+        let Some(kind) = row.get::<_, Option<String>>("kind") else { continue };
+        let (schema, name): (String, String) = (row.get("schema"), row.get("name"));
+        let is_given = excluded.contains(&object.1.0);
+        if matches!(kind.as_str(), "r" | "p" | "f") && !is_given {
+            return Err(CloneError::Subset(format!(
+                "table {schema}.{name} depends on an excluded table: exclude it too, or make that one schema_only"
+            )));
+        }
+        if matches!(kind.as_str(), "r" | "p" | "f" | "v" | "m" | "S") {
+            left_out.relations.push(crate::catalog::RelationName::new(&schema, &name).sql());
+            if !is_given && kind != "S" {
+                left_out.dependents.push(format!("{schema}.{name}"));
+            }
+        }
+    }
+    Ok(left_out)
+}
+
+/// Dumps the schema as the snapshot sees it.
+pub(super) async fn dump(
+    options: &Options,
+    snapshot_name: &str,
+    left_out: &LeftOut,
+) -> Result<Archive, CloneError> {
+    let directory =
+        scratch_dir().map_err(|source| CloneError::Tool { program: "mkdir".into(), source })?;
+    let file = directory.0.join("schema.dump");
+    let mut command = tool(&options.tools.pg_dump, &options.source, "backlot dump");
+    command
+        .args([
+            "--format=custom",
+            "--schema-only",
+            "--no-subscriptions",
+            "--no-tablespaces",
+            "--no-security-labels",
+        ])
+        .args(["--exclude-schema=backlot", "--lock-wait-timeout=10s"])
+        .arg(format!("--snapshot={snapshot_name}"))
+        .arg(format!("--file={}", file.display()));
+    for relation in &left_out.relations {
+        command.arg(format!("--exclude-table={relation}"));
+    }
+    finish("pg_dump", "dumping the schema", command).await?;
+    let toc = list(&options.tools, &file).await?;
+    let toc = toc
+        .into_iter()
+        .filter(|entry| !left_out.objects.contains(&entry.object))
+        // A user mapping holds a password, a subscription a connection string.
+        .filter(|entry| {
+            !matches!(entry.kind.as_str(), "USER MAPPING" | "SUBSCRIPTION" | "SUBSCRIPTION TABLE")
+        })
+        .collect();
+    Ok(Archive { directory, toc })
+}
+
+impl Archive {
+    fn file(&self) -> PathBuf {
+        self.directory.0.join("schema.dump")
+    }
+
+    pub(super) async fn restore_pre_data(
+        &self,
+        options: &Options,
+        target: &ConnInfo,
+    ) -> Result<(), CloneError> {
+        let mut command = self.restore(options, target, &self.toc)?;
+        command.arg("--section=pre-data");
+        finish("pg_restore", "creating the tables", command).await
+    }
+
+    /// Indexes, constraints, triggers and the like, on `options.jobs` connections. What an
+    /// interrupted run has made already is skipped.
+    pub(super) async fn restore_post_data(
+        &self,
+        options: &Options,
+        source: &Session,
+        target: &ConnInfo,
+        resumed: Option<&Session>,
+    ) -> Result<(), CloneError> {
+        let mut there = HashSet::new();
+        if let Some(session) = resumed {
+            let doing = "see what the interrupted run has built";
+            there = self.already_there(source, session).await.map_err(CloneError::query(doing))?;
+        }
+        let missing = self.toc.iter().filter(|entry| !there.contains(&entry.object));
+        let mut command = self.restore(options, target, missing)?;
+        command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
+        finish("pg_restore", "building indexes and constraints", command).await
+    }
+
+    fn restore<'e>(
+        &self,
+        options: &Options,
+        target: &ConnInfo,
+        entries: impl IntoIterator<Item = &'e Entry>,
+    ) -> Result<Command, CloneError> {
+        let list = entries.into_iter().fold(String::new(), |mut list, entry| {
+            // Writing to a String cannot fail.
+            drop(writeln!(list, "{}", entry.line));
+            list
+        });
+        let list_file = self.directory.0.join("restore.list");
+        std::fs::write(&list_file, list)
+            .map_err(|source| CloneError::Tool { program: "write restore.list".into(), source })?;
+        let mut command = tool(&options.tools.pg_restore, target, RESTORE_NAME);
+        command.env("PGOPTIONS", RESTORE_OPTIONS);
+        command.arg(format!("--use-list={}", list_file.display()));
+        command.arg(format!(
+            "--dbname=dbname='{}'",
+            target.dbname.replace('\\', "\\\\").replace('\'', "\\'")
+        ));
+        if !options.with_owner {
+            command.args(["--no-owner", "--no-privileges"]);
+        }
+        command.arg(self.file());
+        Ok(command)
+    }
+
+    async fn already_there(
+        &self,
+        source: &Session,
+        target: &Session,
+    ) -> Result<HashSet<(Oid, Oid)>, Error> {
+        let mut there = HashSet::new();
+        let identify = source
+            .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
+            .await?;
+        let find =
+            target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
+        for entry in self.toc.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
+            let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
+            let (kind, names, args): (String, Vec<String>, Vec<String>) =
+                (row.get(0), row.get(1), row.get(2));
+            match target.query_one(&find, &[&kind, &names, &args]).await {
+                Ok(_) => drop(there.insert(entry.object)),
+                // The function raises an error for what does not exist.
+                Err(error) if error.as_db_error().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(there)
+    }
+}
+
+fn scratch_dir() -> std::io::Result<ScratchDir> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut id = [0u8; 12];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut id)?;
+    let path = std::env::temp_dir().join(format!("backlot-{}", hex::encode(id)));
+    std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(ScratchDir(path))
+}
+
+fn tool(program: &Path, info: &ConnInfo, application_name: &str) -> Command {
+    let mut command = Command::new(program);
+    command.envs(info.libpq_env()).env("PGAPPNAME", application_name).env_remove("PGSERVICE");
+    command
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn run(
+    program: &'static str,
+    mut command: Command,
+) -> Result<std::process::Output, CloneError> {
+    command.output().await.map_err(|source| CloneError::Tool { program: program.into(), source })
+}
+
+async fn finish(
+    program: &'static str,
+    doing: &'static str,
+    command: Command,
+) -> Result<(), CloneError> {
+    let output = run(program, command).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(CloneError::Schema {
+        program,
+        doing,
+        messages: messages(&String::from_utf8_lossy(&output.stderr)),
+    })
+}
+
+async fn list(tools: &Tools, file: &Path) -> Result<Vec<Entry>, CloneError> {
+    let mut command = Command::new(&tools.pg_restore);
+    command.arg("--list").arg(file).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+    let output = run("pg_restore", command).await?;
+    if !output.status.success() {
+        let messages = messages(&String::from_utf8_lossy(&output.stderr));
+        return Err(CloneError::Schema {
+            program: "pg_restore",
+            doing: "listing the schema",
+            messages,
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(entry).collect())
+}
+
+fn entry(line: &str) -> Option<Entry> {
+    let (_, rest) = line.split_once("; ").filter(|_| !line.starts_with(';'))?;
+    let mut words = rest.splitn(3, ' ');
+    let catalog = words.next()?.parse().ok()?;
+    let object = words.next()?.parse().ok()?;
+    let rest = words.next()?;
+    let kind = KINDS
+        .iter()
+        .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
+    let kind =
+        kind.map_or_else(|| rest.split(' ').next().unwrap_or_default(), |kind| kind).to_owned();
+    Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
+}
+
+/// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
+/// on lines of their own and never looked at.
+fn messages(stderr: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let errors = stderr.lines().filter(|line| {
+        line.contains("error:") || line.contains("ERROR:") || line.contains("FATAL:")
+    });
+    let texts = errors.map(|line| {
+        let text = line
+            .rsplit_once("ERROR:")
+            .or_else(|| line.split_once("error:"))
+            .map_or(line, |(_, text)| text);
+        // `invalid input syntax for type integer: "…"` quotes a value behind the colon.
+        text.split_once(": \"").map_or(text, |(text, _)| text).trim().to_owned()
+    });
+    let mut kept = texts.filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
+    let more = kept.len().saturating_sub(MESSAGE_LIMIT);
+    kept.truncate(MESSAGE_LIMIT);
+    if more > 0 {
+        kept.push(format!("and {more} more"));
+    }
+    if kept.is_empty() {
+        kept.push("it gave no reason".into());
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entry, messages};
+
+    #[test]
+    fn a_line_of_the_list_names_its_object() {
+        let line = entry("3345; 2606 16390 FK CONSTRAINT public orders orders \"x y\" fkey owner")
+            .unwrap();
+        assert_eq!(
+            (line.kind.as_str(), line.object.0.0, line.object.1.0),
+            ("FK CONSTRAINT", 2606, 16390)
+        );
+        assert_eq!(entry("10; 1259 7 INDEX ATTACH public x o").unwrap().kind, "INDEX ATTACH");
+        assert!(entry("; Archive created at 2026").is_none());
+    }
+
+    #[test]
+    fn an_error_is_shown_without_what_it_quotes() {
+        let stderr = "pg_restore: error: could not execute query: ERROR:  could not create unique index \"u\"\n\
+                      DETAIL:  Key (email)=(canary@x) is duplicated.\n\
+                      Command was: CREATE UNIQUE INDEX u ON t (email) WHERE email <> 'canary';\n\
+                      pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"canary\"\n";
+        let shown = messages(stderr);
+        assert_eq!(
+            shown,
+            ["could not create unique index \"u\"", "invalid input syntax for type integer"]
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Subsets: a `where` on one table reaches every table that refers to it, so that no foreign
+//! key of the clone dangles.
+//!
+//! The condition of a referencing table becomes "its parent is in the subset, or it has none"
+//! (MATCH SIMPLE: any NULL in the key means none). A table that refers to itself keeps the
+//! trees whose root, and every step of the way, is in the subset.
+
+use super::error::CloneError;
+use super::masks::TableJob;
+use crate::catalog::{Catalog, ForeignKey, RelationName, TableId};
+use crate::pg::Ident;
+use crate::transform::plan::{Plan, TableAction};
+
+/// Longer conditions are refused: many paths between many filtered tables multiply.
+const LENGTH_LIMIT: usize = 100_000;
+
+/// Gives every job its effective filter.
+pub(super) fn close(
+    jobs: &mut [TableJob],
+    plan: &Plan,
+    catalog: &Catalog,
+) -> Result<(), CloneError> {
+    refuse_dangling(plan, catalog)?;
+    for job in jobs {
+        let root = catalog.partition_root(job.table);
+        job.filter = condition(root, plan, catalog, &mut Vec::new())?;
+    }
+    Ok(())
+}
+
+/// A table that stays empty must not be referred to by one that does not.
+fn refuse_dangling(plan: &Plan, catalog: &Catalog) -> Result<(), CloneError> {
+    let action = |name: &RelationName| plan.find(name).map(|table| table.action);
+    for key in &catalog.foreign_keys {
+        let dangles = action(&key.to) == Some(TableAction::SchemaOnly)
+            && action(&key.from) == Some(TableAction::Copy);
+        if dangles && key.from != key.to {
+            return Err(CloneError::Subset(format!(
+                "{} is schema_only and {} refers to it ({}): make {} schema_only too, or exclude {}",
+                key.to, key.from, key.name, key.from, key.to
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn own_filter<'p>(id: TableId, plan: &'p Plan) -> Option<&'p str> {
+    plan.table(id).and_then(|table| table.filter.as_deref())
+}
+
+/// The effective condition of a table (of the root for partitions), `None` for all rows.
+fn condition(
+    id: TableId,
+    plan: &Plan,
+    catalog: &Catalog,
+    path: &mut Vec<TableId>,
+) -> Result<Option<String>, CloneError> {
+    let table = catalog.table(id);
+    if path.contains(&id) {
+        return Err(CloneError::Subset(format!(
+            "the foreign keys of {} lead back to it: a subset of tables that refer to each other in a circle \
+             cannot be taken",
+            table.name
+        )));
+    }
+    path.push(id);
+    let mut conditions =
+        own_filter(id, plan).map(|filter| format!("({filter})")).into_iter().collect::<Vec<_>>();
+    for key in outgoing(id, catalog).filter(|key| key.to != key.from) {
+        let Some(parent) = catalog.find(&key.to).map(|parent| catalog.partition_root(parent))
+        else {
+            continue;
+        };
+        // A circle without any `where` in it is no subset: only look behind filters.
+        if !is_filtered(parent, plan, catalog, &mut vec![id]) {
+            continue;
+        }
+        if let Some(wanted) = condition(parent, plan, catalog, path)? {
+            conditions.push(in_parent(key, &wanted));
+        }
+    }
+    path.pop();
+    if conditions.is_empty() {
+        return Ok(None);
+    }
+    let mut joined = conditions.join(" and ");
+    for key in outgoing(id, catalog).filter(|key| key.to == key.from) {
+        joined = in_tree(key, &joined);
+    }
+    if joined.len() > LENGTH_LIMIT {
+        return Err(CloneError::Subset(format!("the condition for {} grows too long", table.name)));
+    }
+    Ok(Some(joined))
+}
+
+fn outgoing<'c>(id: TableId, catalog: &'c Catalog) -> impl Iterator<Item = &'c ForeignKey> {
+    let belongs = move |key: &&ForeignKey| {
+        catalog.find(&key.from).is_some_and(|from| from == id || catalog.partition_root(from) == id)
+    };
+    catalog.foreign_keys.iter().filter(belongs)
+}
+
+/// True if the table, or anything that it refers to, has a `where`.
+fn is_filtered(id: TableId, plan: &Plan, catalog: &Catalog, seen: &mut Vec<TableId>) -> bool {
+    if seen.contains(&id) {
+        return false;
+    }
+    seen.push(id);
+    own_filter(id, plan).is_some()
+        || outgoing(id, catalog)
+            .filter_map(|key| catalog.find(&key.to))
+            .any(|parent| is_filtered(catalog.partition_root(parent), plan, catalog, seen))
+}
+
+fn columns(names: &[String]) -> String {
+    names.iter().map(|name| Ident(name).to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn any_null(names: &[String]) -> String {
+    names.iter().map(|name| format!("{} is null", Ident(name))).collect::<Vec<_>>().join(" or ")
+}
+
+fn in_parent(key: &ForeignKey, wanted: &str) -> String {
+    format!(
+        "({} or ({}) in (select {} from {} where {wanted}))",
+        any_null(&key.from_columns),
+        columns(&key.from_columns),
+        columns(&key.to_columns),
+        key.to.sql()
+    )
+}
+
+fn in_tree(key: &ForeignKey, wanted: &str) -> String {
+    let numbered = |names: &[String], letter: char| {
+        let named =
+            names.iter().enumerate().map(|(at, name)| format!("{} as {letter}{at}", Ident(name)));
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let count = key.to_columns.len();
+    let keys = (0..count).map(|at| format!("c.k{at}")).collect::<Vec<_>>().join(", ");
+    let join =
+        (0..count).map(|at| format!("c.f{at} = tree.k{at}")).collect::<Vec<_>>().join(" and ");
+    let root = (0..count).map(|at| format!("c.f{at} is null")).collect::<Vec<_>>().join(" or ");
+    let rows = format!(
+        "(select {}, {} from {} where {wanted}) c",
+        numbered(&key.to_columns, 'k'),
+        numbered(&key.from_columns, 'f'),
+        key.from.sql()
+    );
+    format!(
+        "({wanted}) and ({}) in (with recursive tree as (select {keys} from {rows} where {root} \
+         union select {keys} from {rows} join tree on {join}) select * from tree)",
+        columns(&key.to_columns)
+    )
+}
