@@ -3,8 +3,10 @@
 //! [`rule`] is what the file says of a column, [`key`] the keyed functions, [`op`] the catalogue,
 //! [`spec`] the file, [`plan`] the file bound to a catalog.
 
+mod dictionary;
 pub mod key;
 pub mod op;
+mod permute;
 mod rule;
 mod value;
 
