@@ -307,19 +307,14 @@ impl Stream {
 
     /// A number below `bound` by multiply-shift: 0 if `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        let [high, _] = halves(u64::from(self.u32()) * u64::from(bound));
-        high
+        let product = u64::from(self.u32()) * u64::from(bound);
+        u32::try_from(product >> 32).unwrap_or(0)
     }
 
     /// An index into a list of `length` entries (at most `u32::MAX`).
     pub fn index(&mut self, length: usize) -> usize {
         self.below(u32::try_from(length).unwrap_or(u32::MAX)) as usize
     }
-}
-
-fn halves(word: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = word.to_be_bytes();
-    [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
 }
 
 #[cfg(test)]
@@ -353,13 +348,11 @@ mod tests {
 
     #[test]
     fn hex_and_base64_name_the_same_key() {
-        let hex = RootKey::parse(
-            "  000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
-        )
-        .ok()
-        .unwrap();
-        let base64 =
-            RootKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").ok().unwrap();
+        let hex =
+            RootKey::parse("  000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n")
+                .ok()
+                .unwrap();
+        let base64 = RootKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").ok().unwrap();
         assert_eq!(hex.id(), base64.id());
         assert_eq!(hex.id(), root().id());
         assert_eq!(hex.id().len(), 16);

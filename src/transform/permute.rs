@@ -53,10 +53,9 @@ impl Cells {
         let bits = 128 - last.leading_zeros();
         let shift = bits.div_ceil(2);
         let mut domain = [0_u8; 24];
-        if let [size @ .., a, b, c, d, e, f, g, h] = &mut domain {
-            size.copy_from_slice(&last.to_be_bytes());
-            [*a, *b, *c, *d, *e, *f, *g, *h] = tweak.to_be_bytes();
-        }
+        let (size, rest) = domain.split_at_mut(16);
+        size.copy_from_slice(&last.to_be_bytes());
+        rest.copy_from_slice(&tweak.to_be_bytes());
         Self {
             shift,
             mask: u64::MAX >> (64 - shift),

@@ -11,7 +11,7 @@
 //! permuted; texts that differ only in such letters may collide. Fixed points exist (see
 //! [`crate::transform::permute`]).
 
-use super::canonical::{self, TAG_ROUND, TAG_TEXT, push_char, tail, tail_mut};
+use super::canonical::{self, TAG_ROUND, tail, tail_mut};
 use super::charclass::{Slot, neighbour, slot};
 use crate::transform::key::DomainKey;
 use crate::transform::permute::permute;
@@ -98,7 +98,8 @@ fn put(image: &mut [u8], at: usize, character: char) {
     }
 }
 
-/// Ten rounds: each adds a stream, keyed by one half (in lower case), to the slots of the other.
+/// Ten rounds: each adds a stream, keyed by the indexes (so by no case) of one half, to the slots
+/// of the other.
 fn permute_long(
     key: &DomainKey,
     take: Take,
@@ -112,11 +113,19 @@ fn permute_long(
     let middle = start + places.nth(slots / 2).map_or(0, |(at, _)| at);
     let end = start + text.len();
     for round in 0..LONG_ROUNDS {
-        let (from, to) = if round % 2 == 0 { (middle..end, start..middle) } else { (start..middle, middle..end) };
+        let (from, to) = match round % 2 {
+            0 => (middle..end, start..middle),
+            _ => (start..middle, middle..end), // odd rounds
+        };
         let scratch = out.len();
         out.extend_from_slice(&tweak.to_be_bytes());
-        out.extend_from_within(from);
-        lower(tail_mut(out, scratch));
+        let mut at = from.start;
+        while let Some(character) = first_char(out.get(at..from.end).unwrap_or_default()) {
+            if let Some(slot) = take.slot(character) {
+                out.extend_from_slice(&slot.index.to_be_bytes());
+            }
+            at += character.len_utf8();
+        }
         let mut stream = key.stream(TAG_ROUND + round, tail(out, scratch));
         out.truncate(scratch);
         let mut at = to.start;
@@ -128,11 +137,6 @@ fn permute_long(
             at += character.len_utf8();
         }
     }
-}
-
-/// Lower case where that keeps the place in the class: what must not differ between the cases.
-fn lower(bytes: &mut [u8]) {
-    bytes.make_ascii_lowercase();
 }
 
 fn first_char(bytes: &[u8]) -> Option<char> {
@@ -155,14 +159,4 @@ fn fill_foreign(key: &DomainKey, text: &str, out: &mut Vec<u8>, start: usize) {
             }
         }
     }
-}
-
-/// The image of an ASCII text whose every byte is `first` or greater: see [`permute_text`].
-pub(super) fn stream_tweak(key: &DomainKey, label: &str) -> u64 {
-    key.stream(TAG_TEXT, label.as_bytes()).u64()
-}
-
-#[expect(dead_code, reason = "push_char is used by siblings")]
-fn _unused(out: &mut Vec<u8>) {
-    push_char(out, 'x');
 }

@@ -29,11 +29,7 @@ pub(super) fn folded(key: &DomainKey, text: &str, out: &mut Vec<u8>) -> Stream {
 
 /// The stream of a text as it is, or case-folded where the column's type ignores case.
 pub(super) fn exact(key: &DomainKey, ignore_case: bool, text: &str, out: &mut Vec<u8>) -> Stream {
-    if ignore_case {
-        fold(key, TAG_TEXT, text, out)
-    } else {
-        key.stream(TAG_TEXT, text.as_bytes())
-    }
+    if ignore_case { fold(key, TAG_TEXT, text, out) } else { key.stream(TAG_TEXT, text.as_bytes()) }
 }
 
 fn fold(key: &DomainKey, tag: u8, text: &str, out: &mut Vec<u8>) -> Stream {

@@ -42,19 +42,19 @@ const RANGES: &[(u32, u32, bool)] = &[
     (0x05d0, 0x05ea, false), // Hebrew
     (0x0620, 0x063f, false), // Arabic
     (0x0641, 0x064a, false),
-    (0x0660, 0x0669, true), // Arabic-Indic digits
-    (0x06f0, 0x06f9, true), // Persian digits
-    (0x0915, 0x0939, false), // Devanagari consonants
-    (0x0966, 0x096f, true), // Devanagari digits
-    (0x0e01, 0x0e2e, false), // Thai consonants
-    (0x10d0, 0x10f0, false), // Georgian
-    (0x3041, 0x3096, false), // Hiragana
-    (0x30a1, 0x30fa, false), // Katakana
-    (0x4e00, 0x9fa5, false), // CJK unified ideographs
-    (0xac00, 0xd7a3, false), // Hangul syllables
-    (0xff10, 0xff19, true), // full-width digits
-    (0xff21, 0xff3a, false), // full-width Latin upper
-    (0xff41, 0xff5a, false), // full-width Latin lower
+    (0x0660, 0x0669, true),    // Arabic-Indic digits
+    (0x06f0, 0x06f9, true),    // Persian digits
+    (0x0915, 0x0939, false),   // Devanagari consonants
+    (0x0966, 0x096f, true),    // Devanagari digits
+    (0x0e01, 0x0e2e, false),   // Thai consonants
+    (0x10d0, 0x10f0, false),   // Georgian
+    (0x3041, 0x3096, false),   // Hiragana
+    (0x30a1, 0x30fa, false),   // Katakana
+    (0x4e00, 0x9fa5, false),   // CJK unified ideographs
+    (0xac00, 0xd7a3, false),   // Hangul syllables
+    (0xff10, 0xff19, true),    // full-width digits
+    (0xff21, 0xff3a, false),   // full-width Latin upper
+    (0xff41, 0xff5a, false),   // full-width Latin lower
     (0x20000, 0x2a6d6, false), // CJK extension B
 ];
 
