@@ -126,9 +126,8 @@ fn decode_base64(text: &str, key: &mut [u8; 32]) -> Result<(), KeyError> {
         }
     }
     match count {
-        0 => Err(KeyError::Malformed),
         32 if bits == 0 => Ok(()),
-        32 => Err(KeyError::Malformed),
+        0 | 32 => Err(KeyError::Malformed),
         other => Err(KeyError::Length(other)),
     }
 }

@@ -45,15 +45,6 @@ fn fold(key: &DomainKey, tag: u8, text: &str, out: &mut Vec<u8>) -> Stream {
     stream
 }
 
-/// The stream of the digits of a text, separators left out.
-pub(super) fn digits(key: &DomainKey, text: &str, out: &mut Vec<u8>) -> Stream {
-    let start = out.len();
-    out.extend(text.bytes().filter(u8::is_ascii_digit));
-    let stream = key.stream(TAG_DIGITS, tail(out, start));
-    wipe(out, start);
-    stream
-}
-
 pub(super) fn int(key: &DomainKey, value: i64) -> Stream {
     key.stream(TAG_INT, &value.to_be_bytes())
 }

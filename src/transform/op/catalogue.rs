@@ -126,7 +126,32 @@ pub fn min_unique_chars(transform: &Transform) -> Option<u32> {
         Transform::Email => Some(EMAIL_UNIQUE_CHARS),
         Transform::Username => Some(LONE_TOKEN_CHARS),
         Transform::HashToken { length } => Some((*length).max(LONE_TOKEN_CHARS)),
-        // All others keep the length or are not for unique columns.
-        _ => None,
+        Transform::Keep
+        | Transform::Null
+        | Transform::Constant { .. }
+        | Transform::FirstName
+        | Transform::LastName
+        | Transform::FullName
+        | Transform::Phone
+        | Transform::Ssn
+        | Transform::Digits
+        | Transform::Card
+        | Transform::Iban
+        | Transform::Alnum
+        | Transform::Integer
+        | Transform::Uuid
+        | Transform::Street
+        | Transform::City
+        | Transform::Postal
+        | Transform::Company
+        | Transform::Ip
+        | Transform::Mac
+        | Transform::Url
+        | Transform::DateShift { .. }
+        | Transform::DateBucket { .. }
+        | Transform::NumberBucket { .. }
+        | Transform::NumberNoise { .. }
+        | Transform::TextFill
+        | Transform::Json { .. } => None,
     }
 }

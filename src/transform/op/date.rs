@@ -1,9 +1,9 @@
-//! Dates and timestamps: shifts and buckets, inside PostgreSQL's ranges.
+//! Dates and timestamps: shifts and buckets, inside the server's ranges.
 //!
 //! `date_shift` moves by whole days, the same number for every value of one subject (so
 //! intervals within a subject stay), or, without a subject, by a number keyed by the day; never
 //! by 0. What would leave the type's range is shifted the other way. `date_bucket` floors to the
-//! first day of its unit; years before Christ count as PostgreSQL counts them, astronomically.
+//! first day of its unit; years before Christ count astronomically.
 //! Infinities stay. Texts that begin with an ISO date are read too; others are filled.
 
 use super::canonical::{TAG_DAY, TAG_SUBJECT};
@@ -110,7 +110,9 @@ impl Date {
         match self.change {
             Change::Shift { .. } => out.extend_from_slice(rest.as_bytes()),
             Change::Bucket(_) => {
-                out.extend(rest.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }))
+                out.extend(
+                    rest.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }),
+                );
             }
         }
         Output::Text

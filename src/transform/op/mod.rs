@@ -75,7 +75,7 @@ enum Action {
 pub enum BuildError {
     #[error("{transform} cannot read {kind:?} values")]
     Kind { transform: &'static str, kind: Kind },
-    #[error("{transform} cannot keep the values of a unique column apart{}", advice(.alternative))]
+    #[error("{transform} cannot keep the values of a unique column apart{}", advice(*.alternative))]
     NotInjective { transform: &'static str, alternative: Option<&'static str> },
     #[error(
         "{transform} needs {needed} characters to keep the values of a unique column apart; the \
@@ -92,7 +92,7 @@ pub enum BuildError {
     Nested,
 }
 
-fn advice(alternative: &Option<&'static str>) -> String {
+fn advice(alternative: Option<&'static str>) -> String {
     alternative.map_or_else(String::new, |name| format!("; {name} can"))
 }
 
@@ -217,19 +217,7 @@ fn check(transform: &Transform, shape: &Shape) -> Result<(), BuildError> {
     if !accepts(transform, &shape.kind) {
         return Err(BuildError::Kind { transform: name, kind: shape.kind.clone() });
     }
-    let argument = match transform {
-        Transform::DateShift { max_days, .. } => {
-            Some(("max_days", u64::from(*max_days), u64::from(date::MAX_SHIFT_DAYS)))
-        }
-        Transform::NumberBucket { width } => Some(("width", *width, u64::MAX)),
-        Transform::NumberNoise { percent } => Some(("percent", u64::from(*percent), 100)),
-        Transform::HashToken { length } => {
-            let most = shape.max_chars.unwrap_or(token::MAX_CHARS).min(token::MAX_CHARS);
-            Some(("length", u64::from(*length), u64::from(most)))
-        }
-        // The others have no numbers.
-        _ => None,
-    };
+    let argument = argument(transform, shape);
     if let Some((argument, given, most)) = argument
         && !(1..=most).contains(&given)
     {
@@ -248,6 +236,23 @@ fn check(transform: &Transform, shape: &Shape) -> Result<(), BuildError> {
             Err(BuildError::TooShort { transform: name, needed, max_chars })
         }
         (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// The transform's number: its name, what is given, and the most it may be.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a transform without a number needs no check")]
+fn argument(transform: &Transform, shape: &Shape) -> Option<(&'static str, u64, u64)> {
+    match transform {
+        Transform::DateShift { max_days, .. } => {
+            Some(("max_days", u64::from(*max_days), u64::from(date::MAX_SHIFT_DAYS)))
+        }
+        Transform::NumberBucket { width } => Some(("width", *width, u64::MAX)),
+        Transform::NumberNoise { percent } => Some(("percent", u64::from(*percent), 100)),
+        Transform::HashToken { length } => {
+            let most = shape.max_chars.unwrap_or(token::MAX_CHARS).min(token::MAX_CHARS);
+            Some(("length", u64::from(*length), u64::from(most)))
+        }
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Network addresses that lead nowhere.
 //!
 //! IPv4 goes into the documentation networks of RFC 5737 (three /24, 768 addresses: not
-//! injective), IPv6 into 2001:db8::/32 (RFC 3849, 96 keyed bits), private and loopback
+//! injective), IPv6 into `2001:db8::/32` (RFC 3849, 96 keyed bits), private and loopback
 //! addresses too; the prefix length stays, and a cidr's host bits are cleared. MAC addresses
 //! become locally administered unicast ones: bijective over the universally administered
 //! unicast addresses that vendors burn in; other inputs may meet them (1 : 7 × 10¹³).

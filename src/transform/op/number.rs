@@ -76,7 +76,7 @@ impl Number {
 
 /// Units of noise, at least 1, and the direction.
 fn draw(percent: u32, stream: &mut Stream) -> (u32, bool) {
-    (1 + stream.below(percent.saturating_mul(1_000)), stream.byte() % 2 == 0)
+    (1 + stream.below(percent.saturating_mul(1_000)), stream.byte().is_multiple_of(2))
 }
 
 /// True if `two` fits every integer type that `one` fits.

@@ -11,6 +11,7 @@
 mod path;
 mod rewrite;
 mod scan;
+mod spelling;
 
 use super::fill::Fill;
 use super::{BuildError, Op, accepts};
@@ -44,10 +45,13 @@ enum Leaf {
         /// The same as a number or boolean, where it is one.
         bare: Option<Box<str>>,
     },
-    Rule {
-        text: Op,
-        number: Op,
-    },
+    Rule(Box<RuledLeaf>),
+}
+
+/// One op for each kind of leaf the path may hold.
+struct RuledLeaf {
+    text: Op,
+    number: Op,
 }
 
 impl Json {
@@ -80,13 +84,14 @@ impl Json {
             let fresh = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { break };
             at = match step {
-                Step::Key(key) => match node.keys.iter().find(|(known, _)| **known == **key) {
-                    Some((_, child)) => *child,
-                    None => {
+                Step::Key(key) => {
+                    let known = node.keys.iter().find(|(known, _)| **known == **key);
+                    let child = known.map_or(fresh, |(_, child)| *child);
+                    if child == fresh {
                         node.keys.push((key.clone(), fresh));
-                        fresh
                     }
-                },
+                    child
+                }
                 Step::Elements => *node.elements.get_or_insert(fresh),
             };
             if at == fresh {
@@ -130,6 +135,7 @@ impl Json {
 }
 
 impl Leaf {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other transform masks leaves")]
     fn build(rule: &Rule, key: &RootKey) -> Result<Self, BuildError> {
         let shape = |kind| Shape { kind, max_chars: None, unique: false };
         match &rule.transform {
@@ -137,7 +143,7 @@ impl Leaf {
             Transform::Null => Ok(Self::Null),
             Transform::Constant { value } => {
                 let mut quoted = vec![b'"'];
-                rewrite::push_escaped(value.as_bytes(), &mut quoted);
+                spelling::push_escaped(value.as_bytes(), &mut quoted);
                 quoted.push(b'"');
                 let quoted = String::from_utf8_lossy(&quoted).into();
                 let is_bare = !value.starts_with(['{', '[', '"']) && value != "null";
@@ -152,10 +158,10 @@ impl Leaf {
                         if accepts(transform, &kind) { transform.clone() } else { fallback };
                     Op::build(&Rule { transform, domain: domain.clone() }, &shape(kind), key)
                 };
-                Ok(Self::Rule {
+                Ok(Self::Rule(Box::new(RuledLeaf {
                     text: or(Kind::Text, Transform::TextFill)?,
                     number: or(Kind::Numeric, Transform::Digits)?,
-                })
+                })))
             }
         }
     }

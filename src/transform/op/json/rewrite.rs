@@ -4,9 +4,9 @@
 //! thread, which grows once and is reused.
 
 use super::scan::{self, MAX_DEPTH};
+use super::spelling::{escape_tail, plain_decimal, unescape};
 use super::{Json, Leaf, Node};
 use crate::transform::op::Op;
-use crate::transform::op::canonical::{push_char, tail, tail_mut};
 use crate::transform::op::integer::push_int;
 use crate::transform::{Fault, Output, UnknownPath, Value};
 use std::cell::RefCell;
@@ -15,9 +15,6 @@ use std::io::Write;
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
-
-/// Digits that a number's exponent may add: beyond it, it is no measure of anything.
-const MAX_EXPONENT: i64 = 400;
 
 /// Lends the thread's scratch buffer, empty; wiped of the original afterwards.
 fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
@@ -93,7 +90,7 @@ impl<'a> Pass<'a> {
         });
         let becomes_null = match place.leaf {
             Some(Leaf::Null) => !is_inner,
-            Some(Leaf::Keep | Leaf::Constant { .. } | Leaf::Rule { .. }) => false,
+            Some(Leaf::Keep | Leaf::Constant { .. } | Leaf::Rule(_)) => false,
             None => self.json.unknown == UnknownPath::Null && !is_inner,
         };
         let done = match self.peek()? {
@@ -194,15 +191,16 @@ impl<'a> Pass<'a> {
         let raw = self.text.get(token.from..token.to)?;
         let end = token.to + 1;
         let rule = match (place.leaf, self.json.unknown) {
-            (Some(Leaf::Keep), _) | (None, UnknownPath::Keep | UnknownPath::Null) => None,
-            // The caller makes null of it.
-            (Some(Leaf::Null), _) => None,
+            // What is to become null, the caller replaces.
+            (Some(Leaf::Keep | Leaf::Null), _) | (None, UnknownPath::Keep | UnknownPath::Null) => {
+                None
+            }
             (Some(Leaf::Constant { quoted, .. }), _) => {
                 out.extend_from_slice(quoted.as_bytes());
                 self.at = end;
                 return Some(Ok(()));
             }
-            (Some(Leaf::Rule { text, .. }), _) => Some(Some(text)),
+            (Some(Leaf::Rule(leaf)), _) => Some(Some(&leaf.text)),
             (None, UnknownPath::Fill) => Some(None),
         };
         let Some(op) = rule else {
@@ -270,7 +268,7 @@ impl<'a> Pass<'a> {
                 out.extend_from_slice(constant.unwrap_or(quoted).as_bytes());
                 self.at = end;
             }
-            Some(Leaf::Constant { .. } | Leaf::Keep | Leaf::Null | Leaf::Rule { .. }) | None => {
+            Some(Leaf::Constant { .. } | Leaf::Keep | Leaf::Null | Leaf::Rule(_)) | None => {
                 self.copy_to(end, out);
             }
         }
@@ -291,9 +289,9 @@ impl<'a> Pass<'a> {
                 self.at = end;
                 Some(Ok(()))
             }
-            Some(Leaf::Rule { number, .. }) => {
+            Some(Leaf::Rule(leaf)) => {
                 self.at = end;
-                Some(self.number_leaf(number, raw, out))
+                Some(self.number_leaf(&leaf.number, raw, out))
             }
         }
     }
@@ -333,132 +331,4 @@ impl<'a> Pass<'a> {
         }
         Ok(())
     }
-}
-
-/// Appends the text that a string token's inside spells. Lone surrogates become U+FFFD.
-fn unescape(raw: &str, out: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.extend_from_slice(before.as_bytes());
-        let Some(mark) = after.bytes().next() else { return };
-        rest = after.get(1..).unwrap_or_default();
-        match mark {
-            b'n' => out.push(b'\n'),
-            b't' => out.push(b'\t'),
-            b'r' => out.push(b'\r'),
-            b'b' => out.push(8),
-            b'f' => out.push(12),
-            b'u' => rest = unescape_unicode(rest, out),
-            other => out.push(other), // a quote or a slash, as the scanner has checked
-        }
-    }
-    out.extend_from_slice(rest.as_bytes());
-}
-
-fn unescape_unicode<'a>(rest: &'a str, out: &mut Vec<u8>) -> &'a str {
-    let unit = |text: &str| u32::from_str_radix(text.get(..4)?, 16).ok();
-    let first = unit(rest).unwrap_or(0xfffd);
-    let after = rest.get(4..).unwrap_or_default();
-    let second = after.strip_prefix("\\u").and_then(unit);
-    if let (0xd800..0xdc00, Some(low @ 0xdc00..0xe000)) = (first, second) {
-        let code = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-        push_char(out, char::from_u32(code).unwrap_or('\u{fffd}'));
-        return after.get(6..).unwrap_or_default();
-    }
-    push_char(out, char::from_u32(first).unwrap_or('\u{fffd}'));
-    after
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Escapes what was written since `start`; mostly there is nothing to do.
-fn escape_tail(start: usize, out: &mut Vec<u8>) {
-    let written = tail(out, start);
-    let more = written.iter().filter(|byte| needs_escape(**byte)).count();
-    if more == 0 {
-        return;
-    }
-    // The text moves behind a gap as long as its longest escaping; it is read from there.
-    let length = written.len();
-    let gap = length * 6;
-    out.resize(start + gap + length, 0);
-    out.copy_within(start..start + length, start + gap);
-    let mut to = start;
-    for place in 0..length {
-        let Some(byte) = out.get(start + gap + place).copied() else { break };
-        let (escaped, count) = escape(byte);
-        if let Some(slot) = tail_mut(out, to).get_mut(..count) {
-            slot.copy_from_slice(escaped.get(..count).unwrap_or_default());
-        }
-        to += count;
-    }
-    out.truncate(to);
-}
-
-/// The escaping of one byte, and how many bytes of it count.
-fn escape(byte: u8) -> ([u8; 6], usize) {
-    let short = |mark| ([b'\\', mark, 0, 0, 0, 0], 2);
-    match byte {
-        b'"' | b'\\' => short(byte),
-        b'\n' => short(b'n'),
-        b'\t' => short(b't'),
-        b'\r' => short(b'r'),
-        8 => short(b'b'),
-        12 => short(b'f'),
-        0..0x20 => {
-            let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-            ([b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)], 6)
-        }
-        _ => ([byte, 0, 0, 0, 0, 0], 1), // everything else stands for itself
-    }
-}
-
-/// Appends a text as the inside of a JSON string.
-pub(super) fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(text);
-    escape_tail(start, out);
-}
-
-/// Appends a JSON number as [`Value::Numeric`] spells it: no exponent, no zeros at the end of
-/// the fraction, no plus, no negative zero. `None` beyond [`MAX_EXPONENT`].
-fn plain_decimal(raw: &str, out: &mut Vec<u8>) -> Option<()> {
-    let (mantissa, exponent) = match raw.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-        None => (raw, 0),
-    };
-    let (sign, digits) = match mantissa.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", mantissa),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if exponent.abs() > MAX_EXPONENT {
-        return None;
-    }
-    let all = || whole.bytes().chain(fraction.bytes());
-    let count = i64::try_from(whole.len() + fraction.len()).ok()?;
-    let point = i64::try_from(whole.len()).ok()? + exponent;
-    let digit =
-        |place: i64| usize::try_from(place).ok().and_then(|place| all().nth(place)).unwrap_or(b'0');
-    let significant = (0..count).filter(|place| digit(*place) != b'0');
-    let (first, last) = (significant.clone().next(), significant.last());
-    let (Some(first), Some(last)) = (first, last) else {
-        out.push(b'0');
-        return Some(());
-    };
-    out.extend_from_slice(sign.as_bytes());
-    if first >= point {
-        out.push(b'0');
-    }
-    for place in first.min(point)..point.max(last + 1) {
-        if place == point {
-            out.push(b'.');
-        }
-        if place >= first || place >= point {
-            out.push(digit(place));
-        }
-    }
-    Some(())
 }
