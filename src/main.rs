@@ -1,1 +1,5 @@
-fn main() {}
+//! The `backlot` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    backlot::cli::main()
+}

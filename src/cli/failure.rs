@@ -1,0 +1,266 @@
+//! Failures as users see them: what went wrong, why, what to do, and a stable exit code.
+
+use crate::clone::{CloneError, Side};
+use crate::instance::InstanceError;
+use crate::pg::{Error, Retry};
+use crate::source::SnapshotError;
+use crate::table_sync::RangeError;
+use crate::transform::spec::Diagnostic;
+use serde_json::json;
+use std::error::Error as _;
+use std::process::ExitCode;
+
+/// Exit codes; documented in the README and never renumbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Internal = 1,
+    Usage = 2,
+    Auth = 3,
+    NotFound = 4,
+    Conflict = 5,
+    Timeout = 6,
+    Refused = 7,
+    Unreachable = 8,
+    Interrupted = 130,
+}
+
+impl Code {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Auth => "auth",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Code,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    retryable: bool,
+}
+
+impl Failure {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), causes: Vec::new(), hint: None, retryable: false }
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(Code::Internal, message)
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, message)
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self::new(Code::Refused, message)
+    }
+
+    /// A program that must be there is not.
+    pub(super) fn missing(message: impl Into<String>) -> Self {
+        Self::new(Code::Unreachable, message)
+    }
+
+    pub(super) fn interrupted(message: impl Into<String>) -> Self {
+        Self { retryable: true, ..Self::new(Code::Interrupted, message) }
+    }
+
+    pub(super) fn timeout(limit: std::time::Duration) -> Self {
+        let message = format!("not done within {} s", limit.as_secs());
+        Self { retryable: true, ..Self::new(Code::Timeout, message) }.hint("run it again: it goes on where it stopped")
+    }
+
+    pub(super) fn config(diagnostics: &[Diagnostic]) -> Self {
+        let mut failure = Self::usage(format!("the configuration has {} problem(s)", diagnostics.len()));
+        failure.causes = diagnostics.iter().map(ToString::to_string).collect();
+        failure
+    }
+
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// Prints the failure to stderr and gives the exit code.
+    pub(super) fn report(&self, as_json: bool) -> ExitCode {
+        if as_json {
+            let document = json!({"error": {
+                "code": self.code.name(), "message": self.message, "causes": self.causes,
+                "hint": self.hint, "retryable": self.retryable,
+            }});
+            super::output::say(&document.to_string());
+        } else {
+            super::output::say(&format!("error: {}", self.message));
+            for cause in &self.causes {
+                super::output::say(&format!("caused by: {cause}"));
+            }
+            if let Some(hint) = &self.hint {
+                super::output::say(&format!("hint: {hint}"));
+            }
+        }
+        ExitCode::from(self.code as u8)
+    }
+}
+
+/// clap's own errors: help and version are no failures.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let first = error.to_string();
+        let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return Failure::usage(first).hint("see --help").report(true);
+    }
+    // Printing fails only if nobody listens.
+    drop(error.print());
+    ExitCode::from(if error.use_stderr() { Code::Usage as u8 } else { 0 })
+}
+
+/// The code that fits what a server said or did.
+fn code_of(error: &Error) -> Code {
+    if error.is_authentication() || error.sqlstate() == Some("42501") {
+        return Code::Auth;
+    }
+    if error.is_connection() || error.sqlstate().is_some_and(|state| state.starts_with("53")) {
+        return Code::Unreachable;
+    }
+    match error.sqlstate() {
+        Some("3D000" | "42P01" | "3F000") => Code::NotFound,
+        Some("55P03" | "55006") => Code::Conflict,
+        _ if matches!(error, Error::Url(_)) => Code::Usage,
+        _ => Code::Internal,
+    }
+}
+
+fn hint_of(error: &Error, side: &str) -> Option<String> {
+    let hint = match error.sqlstate() {
+        Some("28P01" | "28000") => format!("check the user and password in the {side}'s URL, or PGPASSWORD"),
+        Some("3D000") => format!("create the {side}'s database first, or name another in its URL"),
+        Some("42501") => format!("grant the {side}'s role what the message names"),
+        Some("53100") => format!("make room on the {side}'s disk and run the same command again: it goes on where it stopped"),
+        Some("53300") => format!("the {side} has no free connections: lower --jobs"),
+        Some("23505") => "masked values collide: give the column a rule that keeps values distinct".to_owned(),
+        Some("23514" | "23502" | "22001") => {
+            "a masked value does not meet the column's constraint: choose another rule for it".to_owned()
+        }
+        _ if matches!(error, Error::Authentication(_)) => format!("check the password in the {side}'s URL, or PGPASSWORD"),
+        _ if error.is_connection() => format!("is the {side} running, and are host and port right?"),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut failure = Self::new(code_of(&error), "PostgreSQL said no").caused_by(&error);
+        failure.retryable = error.retry() != Retry::Never;
+        failure.hint = hint_of(&error, "server");
+        failure
+    }
+}
+
+impl From<InstanceError> for Failure {
+    fn from(error: InstanceError) -> Self {
+        let mut failure = Self::new(Code::Unreachable, error.to_string());
+        failure.hint = error.hint().map(str::to_owned);
+        if let Some(source) = error.source() {
+            failure = failure.caused_by(source);
+        }
+        failure
+    }
+}
+
+impl From<CloneError> for Failure {
+    fn from(error: CloneError) -> Self {
+        let (code, hint) = clone_code(&error);
+        let mut failure = match &error {
+            CloneError::Config(diagnostics) => Self::config(diagnostics),
+            _ => Self::new(code, error.to_string()),
+        };
+        if let Some(source) = error.source() {
+            failure = failure.caused_by(source);
+        }
+        failure.hint = hint;
+        failure.retryable = matches!(code, Code::Unreachable | Code::Conflict | Code::Interrupted);
+        failure
+    }
+}
+
+const AGAIN: &str = "run the same command again: it goes on where it stopped";
+
+fn clone_code(error: &CloneError) -> (Code, Option<String>) {
+    let say = |hint: &str| Some(hint.to_owned());
+    match error {
+        CloneError::Connect { side, source } => (code_of(source), hint_of(source, &side.to_string())),
+        CloneError::Query { source, .. } => (code_of(source), hint_of(source, "server")),
+        CloneError::SameDatabase => (Code::Refused, say("name another database as target")),
+        CloneError::TargetNotEmpty(_) => (
+            Code::Refused,
+            say("name an empty database, or use --replace: it swaps the new clone in once it is complete"),
+        ),
+        CloneError::TargetBusy => (Code::Conflict, say("wait for it, or stop it")),
+        CloneError::Version { .. } => (Code::Refused, say("use a server of another version")),
+        CloneError::Unreadable(tables) => {
+            (Code::Auth, Some(format!("grant select on {} to the role, or --exclude them", tables.join(", "))))
+        }
+        CloneError::RowSecurity(_) => (
+            Code::Refused,
+            say("rows that a policy hides would be missing: use a role with BYPASSRLS, or --exclude the tables"),
+        ),
+        CloneError::Config(_) => (Code::Usage, None),
+        CloneError::Subset(_) => (Code::Usage, None),
+        CloneError::OtherRun { .. } => {
+            (Code::Refused, say("run it as it was, or use --restart to drop the unfinished clone and begin anew"))
+        }
+        CloneError::Snapshot(SnapshotError::Source(source)) => (code_of(source), hint_of(source, "source")),
+        CloneError::Snapshot(_) => (Code::Internal, say(AGAIN)),
+        CloneError::Tool { program, .. } => (Code::Unreachable, Some(format!("is {program} installed and executable?"))),
+        CloneError::Schema { .. } => (
+            Code::Internal,
+            say("the target lacks something that the schema needs, or masked data breaks a constraint: \
+                 mend it and run the same command again"),
+        ),
+        CloneError::Range { source, .. } => range_code(source),
+        CloneError::Interrupted => (Code::Interrupted, say(AGAIN)),
+        CloneError::Panicked => (Code::Internal, say("this is a bug in backlot: please report it")),
+    }
+}
+
+fn range_code(error: &RangeError) -> (Code, Option<String>) {
+    let of = |error: &Error, side: Side| {
+        let code = code_of(error);
+        let hint = hint_of(error, &side.to_string());
+        let hint = if error.is_connection() { Some(format!("bring the {side} back and {AGAIN}")) } else { hint };
+        (code, hint)
+    };
+    match error {
+        RangeError::Source(error) => of(error, Side::Source),
+        RangeError::Target(error) => of(error, Side::Target),
+        RangeError::Mask(_) => (Code::Internal, Some("choose another rule for the column".into())),
+        RangeError::Interrupted => (Code::Interrupted, Some(AGAIN.into())),
+    }
+}
