@@ -22,7 +22,8 @@ pub fn bind(
     let mut found = Vec::new();
     let actions = select::actions(spec, catalog, &mut found);
     let mut edges = classes::catalog_edges(catalog);
-    edges.extend(references(spec, catalog, &mut found));
+    let references = references(spec, catalog, &mut found);
+    edges.extend(references.iter().copied());
     let mut binder = Binder {
         spec,
         catalog,
@@ -39,7 +40,9 @@ pub fn bind(
     binder.warn_of_gaps();
     let Binder { mut found, warnings, .. } = binder;
     if found.is_empty() {
-        return Ok(Plan { tables, profile: spec.profile, defaults: spec.defaults, warnings });
+        let references = references.iter().map(|edge| (edge.from, edge.to)).collect();
+        let (profile, defaults) = (spec.profile, spec.defaults);
+        return Ok(Plan { tables, profile, defaults, references, warnings });
     }
     found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     Err(found)

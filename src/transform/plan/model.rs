@@ -1,6 +1,6 @@
 //! The bound plan.
 
-use crate::catalog::{RelationName, TableId};
+use crate::catalog::{ColumnRef, RelationName, TableId};
 use crate::transform::plan::Confidence;
 use crate::transform::spec::{Defaults, Diagnostic, Profile};
 use crate::transform::{Rule, Shape};
@@ -80,6 +80,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     pub profile: Profile,
     pub defaults: Defaults,
+    /// `references` of the file, as columns of the catalog.
+    pub references: Vec<(ColumnRef, ColumnRef)>,
     pub warnings: Vec<Diagnostic>,
 }
 
