@@ -124,7 +124,9 @@ fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
         let speed = rate.per_second(stage, totals.bytes);
         for note in progress.take_notes() {
             match (style, &bars) {
-                (Style::Events, _) => drop(output::json(&json!({"event": "note", "message": note}))),
+                (Style::Events, _) => {
+                    drop(output::json(&json!({"event": "note", "message": note})))
+                }
                 (Style::Bars, Some(bars)) => bars.say(&format!("note: {note}")),
                 _ => output::say(&format!("note: {note}")), // lines, and quiet: a note is always said
             }
@@ -148,7 +150,11 @@ fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate, shown rounded")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive rate, shown rounded"
+)]
 fn write_line(style: Style, stage: Stage, totals: Totals, speed: f64) {
     let eta = eta_s(totals, speed);
     match style {
@@ -182,7 +188,9 @@ impl Bars {
         let area = MultiProgress::new();
         let total = area.add(ProgressBar::new(0));
         let template = "{spinner} {msg:24} {bar:30} {percent:>3} % {prefix}";
-        total.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        total.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Self { area, total, tables: HashMap::new() }
     }
 
@@ -191,10 +199,18 @@ impl Bars {
         drop(self.area.println(text));
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate, shown rounded")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive rate, shown rounded"
+    )]
     fn draw(&mut self, progress: &Progress, stage: Stage, totals: Totals, speed: f64) {
         self.total.set_length(totals.size_bytes.max(1));
-        self.total.set_position(if stage == Stage::Data { totals.done_bytes } else { self.total.position() });
+        self.total.set_position(if stage == Stage::Data {
+            totals.done_bytes
+        } else {
+            self.total.position()
+        });
         self.total.set_message(stage.name());
         let eta = eta_s(totals, speed).map_or_else(String::new, |eta| format!(", {eta:.0} s left"));
         self.total.set_prefix(format!(
@@ -210,11 +226,16 @@ impl Bars {
                 if let Some(bar) = self.tables.remove(&table.name) {
                     bar.finish_and_clear();
                 }
-            } else if bytes > 0 && (self.tables.contains_key(&table.name) || self.tables.len() < TABLE_LIMIT) {
+            } else if bytes > 0
+                && (self.tables.contains_key(&table.name) || self.tables.len() < TABLE_LIMIT)
+            {
                 let bar = self.tables.entry(table.name.clone()).or_insert_with(|| {
                     let bar = self.area.add(ProgressBar::new(table.size_bytes.max(1)));
                     let template = "  {msg:24} {bar:30} {percent:>3} % {bytes}, {bytes_per_sec}";
-                    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                    bar.set_style(
+                        ProgressStyle::with_template(template)
+                            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                    );
                     bar.set_message(table.name.clone());
                     bar
                 });

@@ -26,10 +26,12 @@ pub(super) fn server(
     flag_name: &'static str,
 ) -> Result<(SecretString, ConnInfo), Failure> {
     let url = flag.map(str::to_owned).or_else(|| text(variable)).ok_or_else(|| {
-        Failure::usage(format!("no {flag_name} given")).hint(format!("use {flag_name} or set {variable}"))
+        Failure::usage(format!("no {flag_name} given"))
+            .hint(format!("use {flag_name} or set {variable}"))
     })?;
-    let mut info = ConnInfo::parse(&url)
-        .map_err(|error| Failure::usage(format!("{flag_name}: {error}")).hint("postgres://user@host:5432/database"))?;
+    let mut info = ConnInfo::parse(&url).map_err(|error| {
+        Failure::usage(format!("{flag_name}: {error}")).hint("postgres://user@host:5432/database")
+    })?;
     if info.password.is_none() {
         info.password = text("PGPASSWORD").or_else(|| password_file(&info)).map(SecretString::from);
     }
@@ -50,7 +52,9 @@ fn password_file(info: &ConnInfo) -> Option<String> {
     let file = std::fs::read_to_string(path).ok()?;
     file.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let mut fields = pgpass_fields(line).into_iter();
-        let fits = wanted.iter().all(|wanted| fields.next().is_some_and(|field| field == "*" || field == *wanted));
+        let fits = wanted
+            .iter()
+            .all(|wanted| fields.next().is_some_and(|field| field == "*" || field == *wanted));
         fields.next().filter(|_| fits)
     })
 }
@@ -75,7 +79,9 @@ pub(super) fn home() -> Option<PathBuf> {
 
 /// Where PostgreSQL's programs may be.
 pub(super) fn search() -> Search {
-    let named = text("BACKLOT_PG_BIN").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default();
+    let named = text("BACKLOT_PG_BIN")
+        .map(|paths| std::env::split_paths(&paths).collect())
+        .unwrap_or_default();
     Search { named, path: text("PATH").map(Into::into), home: home() }
 }
 
@@ -85,11 +91,15 @@ pub(super) fn tools(major: u32) -> Result<Tools, Failure> {
     found.retain(|binaries| binaries.has_client_tools && binaries.major >= major);
     found.sort_by_key(|binaries| binaries.major);
     if let Some(binaries) = found.first() {
-        return Ok(Tools { pg_dump: binaries.program("pg_dump"), pg_restore: binaries.program("pg_restore") });
+        return Ok(Tools {
+            pg_dump: binaries.program("pg_dump"),
+            pg_restore: binaries.program("pg_restore"),
+        });
     }
     client_only(major).ok_or_else(|| {
-        Failure::missing(format!("no pg_dump of PostgreSQL {major} or newer"))
-            .hint(format!("install postgresql-client-{major}, or set BACKLOT_PG_BIN to the directory that has it"))
+        Failure::missing(format!("no pg_dump of PostgreSQL {major} or newer")).hint(format!(
+            "install postgresql-client-{major}, or set BACKLOT_PG_BIN to the directory that has it"
+        ))
     })
 }
 
@@ -100,7 +110,8 @@ fn client_only(major: u32) -> Option<Tools> {
         let (pg_dump, pg_restore) = (directory.join("pg_dump"), directory.join("pg_restore"));
         let version = std::process::Command::new(&pg_dump).arg("--version").output().ok()?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
-        let found: u32 = version.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok())?;
+        let found: u32 =
+            version.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok())?;
         (found >= major && pg_restore.exists()).then_some(Tools { pg_dump, pg_restore })
     })
 }
@@ -109,18 +120,17 @@ fn client_only(major: u32) -> Option<Tools> {
 /// the project's key file, in this order. No key, no run.
 pub(super) fn key(flag: Option<&Path>) -> Result<RootKey, Failure> {
     let read = |path: &Path| {
-        std::fs::read_to_string(path)
-            .map(SecretString::from)
-            .map_err(|error| Failure::usage(format!("read the key file {}: {error}", path.display())))
+        std::fs::read_to_string(path).map(SecretString::from).map_err(|error| {
+            Failure::usage(format!("read the key file {}: {error}", path.display()))
+        })
     };
     let written = match flag {
         Some(path) if path == Path::new("-") => {
             let mut key = String::new();
             let limit = 4096;
-            std::io::stdin()
-                .take(limit)
-                .read_to_string(&mut key)
-                .map_err(|error| Failure::usage(format!("read the key from standard input: {error}")))?;
+            std::io::stdin().take(limit).read_to_string(&mut key).map_err(|error| {
+                Failure::usage(format!("read the key from standard input: {error}"))
+            })?;
             SecretString::from(key)
         }
         Some(path) => read(path)?,
@@ -136,8 +146,9 @@ pub(super) fn key(flag: Option<&Path>) -> Result<RootKey, Failure> {
             }
         },
     };
-    RootKey::parse(written.expose_secret())
-        .map_err(|error| Failure::usage(format!("the key cannot be used: {error}")).hint("openssl rand -hex 32"))
+    RootKey::parse(written.expose_secret()).map_err(|error| {
+        Failure::usage(format!("the key cannot be used: {error}")).hint("openssl rand -hex 32")
+    })
 }
 
 /// Makes the project's key file, readable by its owner only and ignored by git. Leaves an
@@ -156,8 +167,15 @@ pub(super) fn create_key() -> Result<bool, Failure> {
         std::fs::write(directory.join(".gitignore"), "*\n").map_err(failed)?;
     }
     let mut bytes = [0u8; 32];
-    std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).map_err(failed)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(failed)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
     writeln!(file, "{}", hex::encode(bytes)).map_err(failed)?;
     Ok(true)
 }

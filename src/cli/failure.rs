@@ -81,11 +81,17 @@ impl Failure {
 
     pub(super) fn timeout(limit: std::time::Duration) -> Self {
         let message = format!("not done within {} s", limit.as_secs());
-        Self { retryable: true, ..Self::new(Code::Timeout, message) }.hint("run it again: it goes on where it stopped")
+        Self { retryable: true, ..Self::new(Code::Timeout, message) }
+            .hint("run it again: it goes on where it stopped")
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(super) fn config(diagnostics: &[Diagnostic]) -> Self {
-        let mut failure = Self::usage(format!("the configuration has {} problem(s)", diagnostics.len()));
+        let mut failure =
+            Self::usage(format!("the configuration has {} problem(s)", diagnostics.len()));
         failure.causes = diagnostics.iter().map(ToString::to_string).collect();
         failure
     }
@@ -132,7 +138,8 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args().any(|argument| argument == "--json");
     if error.use_stderr() && wants_json {
         let first = error.to_string();
-        let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let first =
+            first.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         return Failure::usage(first).hint("see --help").report(true);
     }
     // Printing fails only if nobody listens.
@@ -158,17 +165,28 @@ fn code_of(error: &Error) -> Code {
 
 fn hint_of(error: &Error, side: &str) -> Option<String> {
     let hint = match error.sqlstate() {
-        Some("28P01" | "28000") => format!("check the user and password in the {side}'s URL, or PGPASSWORD"),
+        Some("28P01" | "28000") => {
+            format!("check the user and password in the {side}'s URL, or PGPASSWORD")
+        }
         Some("3D000") => format!("create the {side}'s database first, or name another in its URL"),
         Some("42501") => format!("grant the {side}'s role what the message names"),
-        Some("53100") => format!("make room on the {side}'s disk and run the same command again: it goes on where it stopped"),
+        Some("53100") => format!(
+            "make room on the {side}'s disk and run the same command again: it goes on where it stopped"
+        ),
         Some("53300") => format!("the {side} has no free connections: lower --jobs"),
-        Some("23505") => "masked values collide: give the column a rule that keeps values distinct".to_owned(),
-        Some("23514" | "23502" | "22001") => {
-            "a masked value does not meet the column's constraint: choose another rule for it".to_owned()
+        Some("23505") => {
+            "masked values collide: give the column a rule that keeps values distinct".to_owned()
         }
-        _ if matches!(error, Error::Authentication(_)) => format!("check the password in the {side}'s URL, or PGPASSWORD"),
-        _ if error.is_connection() => format!("is the {side} running, and are host and port right?"),
+        Some("23514" | "23502" | "22001") => {
+            "a masked value does not meet the column's constraint: choose another rule for it"
+                .to_owned()
+        }
+        _ if matches!(error, Error::Authentication(_)) => {
+            format!("check the password in the {side}'s URL, or PGPASSWORD")
+        }
+        _ if error.is_connection() => {
+            format!("is the {side} running, and are host and port right?")
+        }
         _ => return None,
     };
     Some(hint)
@@ -215,34 +233,48 @@ const AGAIN: &str = "run the same command again: it goes on where it stopped";
 fn clone_code(error: &CloneError) -> (Code, Option<String>) {
     let say = |hint: &str| Some(hint.to_owned());
     match error {
-        CloneError::Connect { side, source } => (code_of(source), hint_of(source, &side.to_string())),
+        CloneError::Connect { side, source } => {
+            (code_of(source), hint_of(source, &side.to_string()))
+        }
         CloneError::Query { source, .. } => (code_of(source), hint_of(source, "server")),
         CloneError::SameDatabase => (Code::Refused, say("name another database as target")),
         CloneError::TargetNotEmpty(_) => (
             Code::Refused,
-            say("name an empty database, or use --replace: it swaps the new clone in once it is complete"),
+            say(
+                "name an empty database, or use --replace: it swaps the new clone in once it is complete",
+            ),
         ),
         CloneError::TargetBusy => (Code::Conflict, say("wait for it, or stop it")),
         CloneError::Version { .. } => (Code::Refused, say("use a server of another version")),
-        CloneError::Unreadable(tables) => {
-            (Code::Auth, Some(format!("grant select on {} to the role, or --exclude them", tables.join(", "))))
-        }
+        CloneError::Unreadable(tables) => (
+            Code::Auth,
+            Some(format!("grant select on {} to the role, or --exclude them", tables.join(", "))),
+        ),
         CloneError::RowSecurity(_) => (
             Code::Refused,
-            say("rows that a policy hides would be missing: use a role with BYPASSRLS, or --exclude the tables"),
+            say(
+                "rows that a policy hides would be missing: use a role with BYPASSRLS, or --exclude the tables",
+            ),
         ),
         CloneError::Config(_) => (Code::Usage, None),
         CloneError::Subset(_) => (Code::Usage, None),
-        CloneError::OtherRun { .. } => {
-            (Code::Refused, say("run it as it was, or use --restart to drop the unfinished clone and begin anew"))
+        CloneError::OtherRun { .. } => (
+            Code::Refused,
+            say("run it as it was, or use --restart to drop the unfinished clone and begin anew"),
+        ),
+        CloneError::Snapshot(SnapshotError::Source(source)) => {
+            (code_of(source), hint_of(source, "source"))
         }
-        CloneError::Snapshot(SnapshotError::Source(source)) => (code_of(source), hint_of(source, "source")),
         CloneError::Snapshot(_) => (Code::Internal, say(AGAIN)),
-        CloneError::Tool { program, .. } => (Code::Unreachable, Some(format!("is {program} installed and executable?"))),
+        CloneError::Tool { program, .. } => {
+            (Code::Unreachable, Some(format!("is {program} installed and executable?")))
+        }
         CloneError::Schema { .. } => (
             Code::Internal,
-            say("the target lacks something that the schema needs, or masked data breaks a constraint: \
-                 mend it and run the same command again"),
+            say(
+                "the target lacks something that the schema needs, or masked data breaks a constraint: \
+                 mend it and run the same command again",
+            ),
         ),
         CloneError::Range { source, .. } => range_code(source),
         CloneError::Interrupted => (Code::Interrupted, say(AGAIN)),
@@ -254,7 +286,11 @@ fn range_code(error: &RangeError) -> (Code, Option<String>) {
     let of = |error: &Error, side: Side| {
         let code = code_of(error);
         let hint = hint_of(error, &side.to_string());
-        let hint = if error.is_connection() { Some(format!("bring the {side} back and {AGAIN}")) } else { hint };
+        let hint = if error.is_connection() {
+            Some(format!("bring the {side} back and {AGAIN}"))
+        } else {
+            hint
+        };
         (code, hint)
     };
     match error {

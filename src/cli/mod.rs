@@ -89,7 +89,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         match timeout {
             None => job.await,
-            Some(limit) => tokio::time::timeout(limit, job).await.unwrap_or_else(|_| Err(Failure::timeout(limit))),
+            Some(limit) => tokio::time::timeout(limit, job)
+                .await
+                .unwrap_or_else(|_| Err(Failure::timeout(limit))),
         }
     });
     // A thread that waits for standard input must not keep the process.

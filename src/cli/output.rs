@@ -22,7 +22,8 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
 
 /// Writes one JSON document on one line.
 pub(super) fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
-    let text = serde_json::to_string(document).map_err(|error| Failure::internal(format!("write JSON: {error}")))?;
+    let text = serde_json::to_string(document)
+        .map_err(|error| Failure::internal(format!("write JSON: {error}")))?;
     line(&text)
 }
 
@@ -36,7 +37,9 @@ fn written(result: std::io::Result<()>) -> Result<(), Failure> {
     match result {
         // `backlot … | head`: the reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::internal(format!("write to standard output: {error}"))),
+        other => {
+            other.map_err(|error| Failure::internal(format!("write to standard output: {error}")))
+        }
     }
 }
 
@@ -72,7 +75,10 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!((count(7), count(1234), count(1_234_567)), ("7".into(), "1 234".into(), "1 234 567".into()));
+        assert_eq!(
+            (count(7), count(1234), count(1_234_567)),
+            ("7".into(), "1 234".into(), "1 234 567".into())
+        );
         assert_eq!((bytes(12), bytes(570_000_000)), ("12 B".into(), "570.0 MB".into()));
     }
 }

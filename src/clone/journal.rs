@@ -81,7 +81,7 @@ pub(super) async fn open_snapshot(
 pub(super) async fn begin(
     journal: &Journal<'_>,
     target: &Session,
-    options: &Options,
+    config: &str,
     fingerprint: &Fingerprint,
     snapshot: &Snapshot,
     unfinished: Option<Run>,
@@ -92,19 +92,17 @@ pub(super) async fn begin(
         journal.set_snapshot(run.run_id, snapshot.name()).await.map_err(failed)?;
         return Ok((run.run_id, run.phase, true));
     }
-    clear(journal, target, options).await?;
+    clear(journal, target).await?;
     journal.create().await.map_err(failed)?;
-    let run_id =
-        journal.begin(fingerprint, snapshot.name(), snapshot.xids()).await.map_err(failed)?;
+    let run_id = journal
+        .begin(fingerprint, config, snapshot.name(), snapshot.xids())
+        .await
+        .map_err(failed)?;
     Ok((run_id, Phase::Schema, false))
 }
 
 /// Refuses a target that holds data, unless an unfinished run of ours made all of it.
-async fn clear(
-    journal: &Journal<'_>,
-    target: &Session,
-    _options: &Options,
-) -> Result<(), CloneError> {
+async fn clear(journal: &Journal<'_>, target: &Session) -> Result<(), CloneError> {
     let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
     if let Some(run) = latest.filter(|run| run.phase != Phase::Done) {
         let doing = "clear what the interrupted run has left";
@@ -126,6 +124,8 @@ fn same(before: &Fingerprint, now: &Fingerprint) -> Result<(), CloneError> {
         || before.dictionary_hash != now.dictionary_hash
     {
         "version of backlot's transforms"
+    } else if before.plan_hash != now.plan_hash {
+        "set of rules"
     } else {
         return Ok(());
     };

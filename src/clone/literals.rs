@@ -35,7 +35,7 @@ pub(super) async fn find(source: &Session) -> Result<Vec<SchemaLiteral>, CloneEr
         if !is_plain && !text.contains('\'') {
             continue;
         }
-        let looks_like = pii::scan_literal(&text).map(|class| class.to_string());
+        let looks_like = pii::scan_literal(&text).map(|class| class.name().to_owned());
         match found.last_mut().filter(|last| last.kind == kind && last.object == object) {
             Some(last) => last.looks_like = last.looks_like.take().or(looks_like),
             None => found.push(SchemaLiteral { kind, object, looks_like }),

@@ -19,6 +19,8 @@ pub struct Options {
     pub source_url: SecretString,
     pub target: ConnInfo,
     pub tools: Tools,
+    /// Hash of what the user asked for: the configuration file and the flags that change it.
+    pub config_hash: String,
     pub keeper: Keeper,
     /// Pairs of connections that copy at the same time, and parallel index builds.
     pub jobs: usize,

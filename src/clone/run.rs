@@ -12,23 +12,37 @@ use super::{finish, journal, literals, ranges, subset, summary, swap};
 use crate::catalog::{self, Catalog};
 use crate::pg::{ConnInfo, Error, Session};
 use crate::source::Snapshot;
-use crate::state::{Fingerprint, Journal, Phase, PlannedRange};
+use crate::state::{Fingerprint, Journal, Phase, PlannedRange, Run as Interrupted};
 use crate::table_sync::Abort;
 use crate::transform::key::RootKey;
 use crate::transform::op;
 use crate::transform::plan::Plan;
-use crate::transform::spec::Diagnostic;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Makes the plan for the catalog that the snapshot shows.
-pub type Planner<'p> = &'p (dyn Fn(&Catalog) -> Result<Plan, Vec<Diagnostic>> + Sync);
+/// The rules of a clone: bound, and as the transforms.yaml that says the same.
+pub struct Decided {
+    pub plan: Plan,
+    /// Kept in the journal: a resumed clone takes its rules from there, because detection need
+    /// not find the same twice.
+    pub config: String,
+}
+
+/// Decides the rules for the catalog that the snapshot shows; given the configuration of the
+/// run that goes on, it binds that one.
+pub trait Planner:
+    AsyncFn(&Snapshot, &Catalog, Option<&str>) -> Result<Decided, CloneError>
+{
+}
+
+impl<P: AsyncFn(&Snapshot, &Catalog, Option<&str>) -> Result<Decided, CloneError>> Planner for P {}
 
 /// Everything that is decided before the target is touched.
 pub(super) struct Planned {
     pub(super) catalog: Catalog,
     pub(super) plan: Plan,
+    pub(super) config: String,
     pub(super) jobs: Arc<Vec<TableJob>>,
     pub(super) left_out: LeftOut,
 }
@@ -62,9 +76,9 @@ impl Clock {
 /// # Errors
 /// [`CloneError`]. A target that held data is as it was; one that was empty holds an unfinished
 /// clone, which the same call completes.
-pub async fn run(
+pub async fn run<P: Planner>(
     options: &Options,
-    planner: Planner<'_>,
+    planner: &P,
     key: &RootKey,
     progress: &Progress,
     abort: &Arc<Abort>,
@@ -83,10 +97,11 @@ pub async fn run(
     let (snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
 
     progress.enter(Stage::Planning);
-    let planned = plan_in(&snapshot, options, planner, key).await?;
+    let planned = plan_in(&snapshot, options, planner, key, unfinished.as_ref()).await?;
     let fingerprint = fingerprint(options, &servers, &planned.plan, key);
     let (run_id, phase, resumed) =
-        journal::begin(&journal, &target, options, &fingerprint, &snapshot, unfinished).await?;
+        journal::begin(&journal, &target, &planned.config, &fingerprint, &snapshot, unfinished)
+            .await?;
     clock.lap("plan");
 
     let mut run = Run {
@@ -136,9 +151,9 @@ pub async fn run(
 }
 
 /// What [`run`] would do: nothing is written anywhere.
-pub async fn plan_only(
+pub async fn plan_only<P: Planner>(
     options: &Options,
-    planner: Planner<'_>,
+    planner: &P,
     key: &RootKey,
     progress: &Progress,
 ) -> Result<Summary, CloneError> {
@@ -158,7 +173,7 @@ pub async fn plan_only(
     }
     let (snapshot, _) = journal::open_snapshot(options, progress, None).await?;
     progress.enter(Stage::Planning);
-    let planned = plan_in(&snapshot, options, planner, key).await?;
+    let planned = plan_in(&snapshot, options, planner, key, None).await?;
     let fingerprint = fingerprint(options, &servers, &planned.plan, key);
     let ranges = ranges::plan(&planned.jobs, options.range_bytes);
     let literals = literals::find(snapshot.session()).await?;
@@ -187,23 +202,25 @@ async fn preflight_servers(options: &Options) -> Result<Servers, CloneError> {
     preflight::servers(&source, &target).await
 }
 
-async fn plan_in(
+async fn plan_in<P: Planner>(
     snapshot: &Snapshot,
     options: &Options,
-    planner: Planner<'_>,
+    planner: &P,
     key: &RootKey,
+    unfinished: Option<&Interrupted>,
 ) -> Result<Planned, CloneError> {
     let source = snapshot.session();
     let catalog =
         catalog::load(source).await.map_err(CloneError::query("read the source's catalog"))?;
-    let plan = planner(&catalog).map_err(CloneError::Config)?;
+    let stored = unfinished.map(|run| run.config.as_str());
+    let Decided { plan, config } = planner(snapshot, &catalog, stored).await?;
     let mut jobs = bind_masks(&plan, &catalog, key, options.format).map_err(CloneError::Config)?;
     subset::close(&mut jobs, &plan, &catalog)?;
     preflight::readable(source, &catalog, &jobs).await?;
     let oids =
         catalog.tables.iter().map(|table| (table.oid, table.name.to_string())).collect::<Vec<_>>();
     let left_out = schema::left_out(source, &plan, &oids).await?;
-    Ok(Planned { catalog, plan, jobs: Arc::new(jobs), left_out })
+    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out })
 }
 
 fn fingerprint(options: &Options, servers: &Servers, plan: &Plan, key: &RootKey) -> Fingerprint {
@@ -213,7 +230,8 @@ fn fingerprint(options: &Options, servers: &Servers, plan: &Plan, key: &RootKey)
         key_id: key.id(),
         algorithm_version: i32::try_from(op::ALGORITHM_VERSION).unwrap_or(i32::MAX),
         dictionary_hash: op::dictionary_hash().to_string(),
-        config_hash: plan.config_hash(),
+        config_hash: options.config_hash.clone(),
+        plan_hash: plan.config_hash(),
     }
 }
 

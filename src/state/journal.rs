@@ -7,16 +7,17 @@ const CREATE: &str = include_str!("sql/journal.sql");
 const LOCK_KEY: i64 = 0x0062_6163_6b6c_6f74;
 
 const LATEST: &str = "select run_id, source, source_system_identifier, snapshot_name, snapshot_xids, key_id, \
-     algorithm_version, dictionary_hash, config_hash, extensions_before, phase \
+     algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase \
      from backlot.clone_run order by run_id desc limit 1";
 
 const BEGIN: &str = "insert into backlot.clone_run (source, source_system_identifier, snapshot_name, snapshot_xids, \
-     key_id, algorithm_version, dictionary_hash, config_hash, extensions_before, phase) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, array(select e.extname::text from pg_catalog.pg_extension e), 'schema') \
+     key_id, algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, array(select e.extname::text from pg_catalog.pg_extension e), 'schema') \
      returning run_id";
 
 const PLAN: &str = "insert into backlot.clone_range (run_id, range_id, relation, first_block, last_block) \
-     select $1, r.* from pg_catalog.unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[]) r";
+     select $1, r.* from rows from (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::text[]), \
+     pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[])) r";
 
 const RANGES: &str = "select range_id, relation, first_block, last_block, done, row_count, byte_count, changed \
      from backlot.clone_range where run_id = $1 order by range_id";
@@ -30,7 +31,10 @@ pub struct Fingerprint {
     pub key_id: String,
     pub algorithm_version: i32,
     pub dictionary_hash: String,
+    /// Of what the user asked for.
     pub config_hash: String,
+    /// Of the rules that this came to.
+    pub plan_hash: String,
 }
 
 /// How far a clone has come.
@@ -75,6 +79,8 @@ impl Phase {
 pub struct Run {
     pub run_id: i64,
     pub fingerprint: Fingerprint,
+    /// The transforms.yaml that says what the plan says.
+    pub config: String,
     /// For `SET TRANSACTION SNAPSHOT`.
     pub snapshot_name: String,
     /// `pg_current_snapshot()` of it.
@@ -137,7 +143,9 @@ impl<'s> Journal<'s> {
                 algorithm_version: row.get("algorithm_version"),
                 dictionary_hash: row.get("dictionary_hash"),
                 config_hash: row.get("config_hash"),
+                plan_hash: row.get("plan_hash"),
             },
+            config: row.get("config"),
             snapshot_name: row.get("snapshot_name"),
             snapshot_xids: row.get("snapshot_xids"),
             extensions_before: row.get("extensions_before"),
@@ -148,6 +156,7 @@ impl<'s> Journal<'s> {
     pub async fn begin(
         &self,
         fingerprint: &Fingerprint,
+        config: &str,
         snapshot_name: &str,
         xids: &str,
     ) -> Result<i64, Error> {
@@ -164,6 +173,8 @@ impl<'s> Journal<'s> {
                     &fingerprint.algorithm_version,
                     &fingerprint.dictionary_hash,
                     &fingerprint.config_hash,
+                    &fingerprint.plan_hash,
+                    &config,
                 ],
             )
             .await?;

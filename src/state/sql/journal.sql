@@ -11,6 +11,8 @@ create table if not exists backlot.clone_run (
     algorithm_version integer not null,
     dictionary_hash text not null,
     config_hash text not null,
+    plan_hash text not null,
+    config text not null,
     extensions_before text[] not null,
     phase text not null,
     started_at timestamptz not null default pg_catalog.now(),

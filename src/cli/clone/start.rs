@@ -1,0 +1,177 @@
+//! `backlot clone start`
+
+use super::{Selection, SourceArgs, decide, print_summary};
+use crate::cli::display::{Display, Style};
+use crate::cli::failure::Failure;
+use crate::cli::{Global, environment, output};
+use crate::clone::{self, Options, Progress, RANGE_BYTES, Summary};
+use crate::pg::{ConnInfo, Format, Session};
+use crate::source::Keeper;
+use crate::table_sync::Abort;
+use crate::transform::key::RootKey;
+use clap::{Args, ValueEnum};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Args)]
+pub(in crate::cli) struct StartArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The database to write (or BACKLOT_TARGET_URL); it must be empty
+    #[arg(long, value_name = "URL")]
+    target_url: Option<String>,
+    /// Pairs of connections that copy at the same time
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// Put the clone in the place of a target that holds data, once it is complete
+    #[arg(long)]
+    replace: bool,
+    /// Drop what an interrupted clone left and begin anew
+    #[arg(long)]
+    restart: bool,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Restore owners and grants too (the roles must exist on the target)
+    #[arg(long)]
+    with_owner: bool,
+    /// COPY format: binary wherever the types allow it, or text everywhere
+    #[arg(long, value_enum, default_value = "auto", hide_short_help = true)]
+    format: FormatArg,
+    /// How long the source's snapshot is held for a resume after a crash (0s: not at all)
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = crate::cli::parse_duration)]
+    hold_snapshot: Duration,
+    /// Heap per range, in MiB
+    #[arg(long, value_name = "MIB", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    range_size: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Auto,
+    Text,
+}
+
+/// Lanes by default: more only fight for the same servers' cores.
+const JOBS_LIMIT: usize = 8;
+/// After Ctrl-C the lanes get this long to let go.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: StartArgs, global: &Global) -> Result<(), Failure> {
+    let selection = Selection::read(&args.source)?;
+    let key = environment::key(args.source.key_file.as_deref())?;
+    let options = options(&args, &selection).await?;
+    if args.dry_run {
+        let progress = Progress::default();
+        let planner = planner(&selection, &options.source);
+        let summary = clone::plan_only(&options, &planner, &key, &progress).await?;
+        return print_summary(&summary, global, true);
+    }
+    let summary = supervised(&options, &selection, &key, global).await?;
+    print_summary(&summary, global, false)
+}
+
+async fn options(args: &StartArgs, selection: &Selection) -> Result<Options, Failure> {
+    let (source_url, source) = environment::server(
+        args.source.source_url.as_deref(),
+        "BACKLOT_SOURCE_URL",
+        "--source-url",
+    )?;
+    let (_, target) =
+        environment::server(args.target_url.as_deref(), "BACKLOT_TARGET_URL", "--target-url")?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::internal(format!("find this program: {error}")))?;
+    let hold_s = args.hold_snapshot.as_secs();
+    let keeper = if hold_s == 0 { Keeper::Session } else { Keeper::Process { program, hold_s } };
+    let tools = environment::tools(source_major(&source).await?)?;
+    Ok(Options {
+        tools,
+        source,
+        source_url,
+        target,
+        config_hash: selection.hash.clone(),
+        keeper,
+        jobs: args.jobs.map_or_else(default_jobs, usize::from),
+        replace: args.replace,
+        restart: args.restart,
+        with_owner: args.with_owner,
+        format: match args.format {
+            FormatArg::Auto => None,
+            FormatArg::Text => Some(Format::Text),
+        },
+        range_bytes: args.range_size.map_or(RANGE_BYTES, |mib| mib * 1024 * 1024),
+    })
+}
+
+pub(in crate::cli) fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).min(JOBS_LIMIT)
+}
+
+/// Which `pg_dump` will do depends on the source; that it cannot be reached is said here first.
+async fn source_major(source: &ConnInfo) -> Result<u32, Failure> {
+    let side = clone::Side::Source;
+    let session = Session::connect(source, "backlot")
+        .await
+        .map_err(|source| clone::CloneError::Connect { side, source })?;
+    let sql = "select pg_catalog.current_setting('server_version_num')::int4 / 10000";
+    let row = session.query_one(sql, &[]).await.map_err(crate::pg::Error::from)?;
+    Ok(u32::try_from(row.get::<_, i32>(0)).unwrap_or(0))
+}
+
+fn planner<'a>(selection: &'a Selection, source: &'a ConnInfo) -> impl clone::Planner + 'a {
+    async move |snapshot: &crate::source::Snapshot,
+                catalog: &crate::catalog::Catalog,
+                stored: Option<&str>| {
+        decide(selection, source, snapshot.name(), catalog, stored).await
+    }
+}
+
+/// Runs the clone with its display; Ctrl-C and SIGTERM leave a state that can be resumed.
+pub(in crate::cli) async fn supervised(
+    options: &Options,
+    selection: &Selection,
+    key: &RootKey,
+    global: &Global,
+) -> Result<Summary, Failure> {
+    let progress = Arc::new(Progress::default());
+    let abort = Arc::new(Abort::default());
+    let display = Display::start(Arc::clone(&progress), Style::choose(global.json, global.quiet));
+    let planner = planner(selection, &options.source);
+    let job = clone::run(options, &planner, key, &progress, &abort);
+    let mut job = Box::pin(job);
+    let result = tokio::select! {
+        result = &mut job => result.map_err(Failure::from),
+        () = interrupted() => {
+            abort.fire();
+            // The lanes' transactions roll back; what is committed is in the journal.
+            drop(tokio::time::timeout(GRACE, &mut job).await);
+            Err(Failure::interrupted("interrupted; what is copied is kept").hint(format!(
+                "run the same command again within {} min and it goes on from the same snapshot{}",
+                hold_minutes(&options.keeper),
+                if options.replace { "; the target is untouched" } else { "" },
+            )))
+        }
+    };
+    drop(display);
+    result
+}
+
+fn hold_minutes(keeper: &Keeper) -> u64 {
+    match keeper {
+        Keeper::Session => 0,
+        Keeper::Process { hold_s, .. } => hold_s / 60,
+    }
+}
+
+async fn interrupted() {
+    let mut terminate =
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(_) => return std::future::pending().await,
+        };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    output::say("stopping: letting go of the ranges in flight");
+}
