@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/transforms.tsv");
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<(Transform, Kind, &'static [&'static str])> {
     let names: &[&str] = &["Alice", "alice", "BOB", "Zoë", "X"];
     let shift = || Transform::DateShift { max_days: 30, subject: None };

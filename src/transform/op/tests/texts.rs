@@ -263,7 +263,6 @@ fn no_text_passes_through() {
 fn text_dates_move_like_dates() {
     let by_text = op(Transform::DateShift { max_days: 30, subject: None }, Kind::Text);
     let by_date = op(Transform::DateShift { max_days: 30, subject: None }, Kind::Date);
-    assert_eq!(by_date.apply(Value::Date(60), Some(b"7"), &mut Vec::new()).is_ok(), true);
     let fake = text(&by_text, "2000-03-01T12:30:00Z");
     assert!(fake.ends_with("T12:30:00Z") && !fake.starts_with("2000-03-01"), "{fake}");
     let Ok(Output::Date(day)) = by_date.apply(Value::Date(60), None, &mut Vec::new()) else {
