@@ -134,6 +134,23 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "takes seconds in a debug build: cargo test --release -- --ignored"]
+    fn large_domains_have_no_collision_among_a_million() {
+        for last in [999_999_999, (1 << 63) - 1, (1 << 122) - 1, u128::MAX] {
+            let mut images: Vec<u128> = (0..1_000_000_u128)
+                .map(|value| permute(&key(), 0, last, value.wrapping_mul(0x9e37_79b9) % last))
+                .collect();
+            images.sort_unstable();
+            images.dedup();
+            let mut values: Vec<u128> =
+                (0..1_000_000_u128).map(|value| value.wrapping_mul(0x9e37_79b9) % last).collect();
+            values.sort_unstable();
+            values.dedup();
+            assert_eq!(images.len(), values.len());
+        }
+    }
+
+    #[test]
     fn tweaks_and_domains_give_other_permutations() {
         let image = |tweak, last| permute(&key(), tweak, last, 12_345);
         assert_ne!(image(0, 999_999_999), image(1, 999_999_999));

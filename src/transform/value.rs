@@ -6,7 +6,7 @@ use std::net::IpAddr;
 /// One non-null value as a rule sees it. Borrowed; has no `Display`, and `Debug` prints shape only.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Value<'a> {
-    /// text, varchar; char(n) right-trimmed; citext as stored (an op that must ignore case folds it itself, see [`Value::canonical`]).
+    /// text, varchar; char(n) right-trimmed; citext as stored (the op folds its case before it is keyed).
     Text(&'a str),
     /// int2, int4, int8: one tag.
     Int(i64),

@@ -122,7 +122,11 @@ fn permute_long(
         let mut at = from.start;
         while let Some(character) = first_char(out.get(at..from.end).unwrap_or_default()) {
             if let Some(slot) = take.slot(character) {
-                out.extend_from_slice(&slot.index.to_be_bytes());
+                // Which form is the slot's class's to say, so no two halves share their bytes.
+                match u8::try_from(slot.index) {
+                    Ok(index) if slot.size <= 256 => out.push(index),
+                    Ok(_) | Err(_) => out.extend_from_slice(&slot.index.to_be_bytes()),
+                }
             }
             at += character.len_utf8();
         }
@@ -131,7 +135,12 @@ fn permute_long(
         let mut at = to.start;
         while let Some(character) = first_char(out.get(at..to.end).unwrap_or_default()) {
             if let Some(slot) = take.slot(character) {
-                let step = stream.below(slot.size);
+                let step = match u16::try_from(slot.size) {
+                    Ok(size) if size <= 256 => {
+                        (u32::from(stream.u16()) * u32::from(size)) >> u16::BITS
+                    }
+                    Ok(_) | Err(_) => stream.below(slot.size),
+                };
                 put(out, at, slot.at((slot.index + step) % slot.size));
             }
             at += character.len_utf8();
@@ -141,7 +150,7 @@ fn permute_long(
 
 fn first_char(bytes: &[u8]) -> Option<char> {
     let width = match bytes.first()? {
-        0..0x80 => 1,
+        ascii @ 0..0x80 => return Some(char::from(*ascii)),
         0x80..0xe0 => 2,
         0xe0..0xf0 => 3,
         0xf0.. => 4,

@@ -25,8 +25,8 @@ pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
         | Transform::Street
         | Transform::City
         | Transform::Company
-        | Transform::Url
-        | Transform::HashToken { .. } => is_text,
+        | Transform::Url => is_text,
+        Transform::HashToken { .. } => is_text || *kind == Kind::Bytea,
         Transform::Phone => is_text || matches!(kind, Kind::Int8 | Kind::Numeric),
         Transform::Ssn => is_text || matches!(kind, Kind::Int4 | Kind::Int8 | Kind::Numeric),
         Transform::Digits | Transform::Postal => {
@@ -62,6 +62,8 @@ pub fn is_injective(transform: &Transform) -> bool {
         | Transform::Postal
         | Transform::Mac => true,
         Transform::HashToken { length } => *length >= LONE_TOKEN_CHARS,
+        // Within a subject all dates move alike: it keeps keys apart that hold the subject too.
+        Transform::DateShift { subject, .. } => subject.is_some(),
         Transform::Null
         | Transform::Constant { .. }
         | Transform::FirstName
@@ -75,7 +77,6 @@ pub fn is_injective(transform: &Transform) -> bool {
         | Transform::Company
         | Transform::Ip
         | Transform::Url
-        | Transform::DateShift { .. }
         | Transform::DateBucket { .. }
         | Transform::NumberBucket { .. }
         | Transform::NumberNoise { .. }
@@ -119,13 +120,13 @@ pub fn unique_alternative(transform: &Transform, kind: &Kind) -> Option<Transfor
     }
 }
 
-/// The fewest characters in which a unique column can hold this transform's fakes; `None` where
+/// The fewest characters in which a unique column can hold this transform's fakes; 0 where
 /// the fake is never longer than the original.
-pub fn min_unique_chars(transform: &Transform) -> Option<u32> {
+pub fn min_unique_chars(transform: &Transform) -> u32 {
     match transform {
-        Transform::Email => Some(EMAIL_UNIQUE_CHARS),
-        Transform::Username => Some(LONE_TOKEN_CHARS),
-        Transform::HashToken { length } => Some((*length).max(LONE_TOKEN_CHARS)),
+        Transform::Email => EMAIL_UNIQUE_CHARS,
+        Transform::Username => LONE_TOKEN_CHARS,
+        Transform::HashToken { length } => (*length).max(LONE_TOKEN_CHARS),
         Transform::Keep
         | Transform::Null
         | Transform::Constant { .. }
@@ -152,6 +153,6 @@ pub fn min_unique_chars(transform: &Transform) -> Option<u32> {
         | Transform::NumberBucket { .. }
         | Transform::NumberNoise { .. }
         | Transform::TextFill
-        | Transform::Json { .. } => None,
+        | Transform::Json { .. } => 0,
     }
 }

@@ -231,11 +231,12 @@ fn check(transform: &Transform, shape: &Shape) -> Result<(), BuildError> {
             unique_alternative(transform, &shape.kind).map(|alternative| alternative.name());
         return Err(BuildError::NotInjective { transform: name, alternative });
     }
-    match (min_unique_chars(transform), shape.max_chars) {
-        (Some(needed), Some(max_chars)) if max_chars < needed => {
+    let needed = min_unique_chars(transform);
+    match shape.max_chars {
+        Some(max_chars) if max_chars < needed => {
             Err(BuildError::TooShort { transform: name, needed, max_chars })
         }
-        (Some(_) | None, _) => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! IPv4 goes into the documentation networks of RFC 5737 (three /24, 768 addresses: not
 //! injective), IPv6 into `2001:db8::/32` (RFC 3849, 96 keyed bits), private and loopback
-//! addresses too; the prefix length stays, and a cidr's host bits are cleared. MAC addresses
+//! addresses too; the prefix length stays, and a cidr's host bits are cleared (a network shorter
+//! than the documentation's own becomes the one around it). MAC addresses
 //! become locally administered unicast ones: bijective over the universally administered
 //! unicast addresses that vendors burn in; other inputs may meet them (1 : 7 × 10¹³).
 

@@ -1,4 +1,4 @@
-//! `hash_token`: an opaque keyed token.
+//! `hash_token`: an opaque keyed token of base32 characters, in text and in bytea.
 
 use super::canonical::{self, push_token};
 use crate::transform::key::DomainKey;
@@ -15,12 +15,24 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn apply(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<Output, Fault> {
-        let Value::Text(text) = value else { return Err(Fault::WrongKind) };
-        if text.is_empty() {
-            return Ok(Output::Same);
-        }
-        let mut stream = canonical::exact(&self.key, self.ignore_case, text, out);
+        let (mut stream, output) = match value {
+            Value::Text("") | Value::Bytes([]) => return Ok(Output::Same),
+            Value::Text(text) => {
+                (canonical::exact(&self.key, self.ignore_case, text, out), Output::Text)
+            }
+            Value::Bytes(bytes) => (self.key.stream(canonical::TAG_BYTES, bytes), Output::Bytes),
+            Value::Int(_)
+            | Value::Numeric(_)
+            | Value::Float(_)
+            | Value::Bool(_)
+            | Value::Uuid(_)
+            | Value::Date(_)
+            | Value::Timestamp(_)
+            | Value::Inet(..)
+            | Value::Mac(_)
+            | Value::Json(_) => return Err(Fault::WrongKind),
+        };
         push_token(out, &mut stream, self.length);
-        Ok(Output::Text)
+        Ok(output)
     }
 }
