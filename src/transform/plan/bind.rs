@@ -202,7 +202,9 @@ impl<'a> Binder<'a> {
                 });
                 let by_value = keyed.contains(&at);
                 let subject = self.subject(at, &got, by_value);
-                let shape = Target::new(table, column).shape();
+                let mut shape = Target::new(table, column).shape();
+                // Proven by `check_shifted_key`: such a shift keeps keys apart by its subject.
+                shape.unique &= !matches!(got.rule.transform, Transform::DateShift { .. });
                 columns.push(ColumnPlan { rule: got.rule, shape, origin: got.origin, subject });
             }
             let action = self.actions.get(id.0).copied().unwrap_or(TableAction::Copy);

@@ -70,25 +70,27 @@ pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
         | Transform::FirstName
         | Transform::LastName
         | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Digits
         | Transform::Card
         | Transform::Iban
         | Transform::Alnum
         | Transform::Street
         | Transform::City
-        | Transform::Postal
         | Transform::Company
-        | Transform::Url => text,
-        Transform::TextFill | Transform::HashToken { .. } => text || *kind == Kind::Bytea,
-        Transform::Integer => kind.is_integer(),
+        | Transform::Url
+        | Transform::HashToken { .. } => text,
+        Transform::Phone => text || matches!(kind, Kind::Int8 | Kind::Numeric),
+        Transform::Ssn => text || matches!(kind, Kind::Int4 | Kind::Int8 | Kind::Numeric),
+        Transform::Digits | Transform::Postal => {
+            text || kind.is_integer() || *kind == Kind::Numeric
+        }
+        Transform::Integer => kind.is_integer() || *kind == Kind::Numeric,
         Transform::Uuid => text || *kind == Kind::Uuid,
         Transform::Ip => text || matches!(kind, Kind::Inet | Kind::Cidr),
         Transform::Mac => text || matches!(kind, Kind::Macaddr | Kind::Macaddr8),
-        Transform::DateShift { .. } | Transform::DateBucket { .. } => dates,
+        Transform::DateShift { .. } | Transform::DateBucket { .. } => text || dates,
         Transform::NumberBucket { .. } | Transform::NumberNoise { .. } => numbers,
-        Transform::Json { .. } => matches!(kind, Kind::Json | Kind::Jsonb),
+        Transform::TextFill => text || matches!(kind, Kind::Bytea | Kind::Json | Kind::Jsonb),
+        Transform::Json { .. } => text || matches!(kind, Kind::Json | Kind::Jsonb),
     }
 }
 
@@ -99,11 +101,11 @@ pub fn is_injective(transform: &Transform) -> bool {
         | Transform::Email
         | Transform::Username
         | Transform::Digits
-        | Transform::Card
         | Transform::Iban
         | Transform::Alnum
         | Transform::Integer
         | Transform::Uuid
+        | Transform::Postal
         | Transform::Mac => true,
         Transform::HashToken { length } => *length >= HASH_UNIQUE_CHARS,
         Transform::Null
@@ -113,9 +115,9 @@ pub fn is_injective(transform: &Transform) -> bool {
         | Transform::FullName
         | Transform::Phone
         | Transform::Ssn
+        | Transform::Card
         | Transform::Street
         | Transform::City
-        | Transform::Postal
         | Transform::Company
         | Transform::Ip
         | Transform::Url
@@ -128,8 +130,8 @@ pub fn is_injective(transform: &Transform) -> bool {
     }
 }
 
-/// 80 bits in base32: no collision among a billion values.
-const HASH_UNIQUE_CHARS: u32 = 16;
+/// 70 bits in base32: no collision among ten million values.
+const HASH_UNIQUE_CHARS: u32 = 14;
 
 /// Shortest column, in characters, in which the transform still keeps unique values apart.
 pub fn min_unique_chars(transform: &Transform) -> u32 {
@@ -334,8 +336,8 @@ pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
     let widest = targets.iter().filter_map(|target| target.column.max_chars).min();
     let length = widest.unwrap_or(24).clamp(HASH_UNIQUE_CHARS, 24);
     let candidates = [
-        Transform::TextFill,
         Transform::Json { paths: BTreeMap::new(), unknown: UnknownPath::Fill },
+        Transform::TextFill,
         Transform::Ip,
         Transform::Mac,
         // On a unique column the two above `Null` keep values apart.
@@ -346,9 +348,11 @@ pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
         Transform::Null,
     ]
     .map(Rule::plain);
-    // An IP or MAC op reads addresses only: for text it is no filler.
+    // Ops for addresses and documents are no fillers of plain text.
     let native = |rule: &&Rule| match rule.transform {
-        Transform::Ip | Transform::Mac => targets.iter().all(|target| !target.kind().is_text()),
+        Transform::Ip | Transform::Mac | Transform::Json { .. } => {
+            targets.iter().all(|target| !target.kind().is_text())
+        }
         _ => true,
     };
     first_fitting(candidates.iter().filter(native), targets)

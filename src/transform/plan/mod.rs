@@ -15,6 +15,8 @@ mod policy;
 mod resolve;
 mod select;
 #[cfg(test)]
+pub(crate) mod sketch;
+#[cfg(test)]
 mod tests;
 
 pub use bind::bind;
