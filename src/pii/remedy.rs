@@ -60,12 +60,10 @@ fn token(max_chars: Option<u32>) -> Transform {
 }
 
 fn for_integer(class: Class) -> Vec<Transform> {
-    match class {
-        Class::Dob | Class::Age => vec![Transform::NumberBucket { width: 5 }],
-        _ => for_number(class),
-    }
+    if class == Class::Dob { vec![Transform::NumberBucket { width: 5 }] } else { for_number(class) }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other classes are identifiers")]
 fn for_number(class: Class) -> Vec<Transform> {
     match class {
         Class::Age => vec![Transform::NumberBucket { width: 5 }],
@@ -120,7 +118,6 @@ fn for_text(class: Class, name: &str, max_chars: Option<u32>, samples: &[&str]) 
         Class::BiometricImage if mostly(samples, validate::is_url) => {
             vec![Transform::Url, Transform::Null, Transform::TextFill]
         }
-        Class::BiometricImage => vec![Transform::Null, Transform::TextFill],
         Class::Email => vec![Transform::Email],
         Class::Phone => vec![Transform::Phone, Transform::Digits],
         Class::Dob | Class::EventDate => vec![shift(), Transform::Digits],
@@ -134,7 +131,7 @@ fn for_text(class: Class, name: &str, max_chars: Option<u32>, samples: &[&str]) 
         Class::Postal => vec![Transform::Postal, Transform::Alnum],
         Class::Url => vec![Transform::Url],
         Class::Company => vec![Transform::Company],
-        Class::SearchCopy => vec![Transform::Null, Transform::TextFill],
+        Class::BiometricImage | Class::SearchCopy => vec![Transform::Null, Transform::TextFill],
         Class::UserAgent
         | Class::SpecialCategory
         | Class::Health

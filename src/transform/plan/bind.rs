@@ -246,13 +246,13 @@ impl<'a> Binder<'a> {
         let position = |name: &String| table.column(name).map(|(position, _)| position);
         let subject = match subject {
             _ if by_value => Vec::new(),
-            Some(name) => match position(name) {
-                Some(position) => vec![position],
-                None => {
+            Some(name) => {
+                let found = position(name);
+                if found.is_none() {
                     self.unknown_subject(at, name);
-                    Vec::new()
                 }
-            },
+                found.into_iter().collect()
+            }
             None => {
                 let key = if table.primary_key.is_empty() { root } else { table };
                 let others = key.primary_key.iter().filter_map(position);

@@ -2,6 +2,7 @@
 //!
 //! Rules are lifted over arrays: everything is asked of the element's kind.
 
+use super::catalogue::{HASH_UNIQUE_CHARS, accepts, is_injective, min_unique_chars};
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
 use crate::transform::{Rule, Shape, Transform, UnknownPath};
@@ -55,121 +56,6 @@ pub enum Misfit {
     InPath { transform: &'static str, path: String },
 }
 
-/// True if the transform can read and write values of the (scalar) kind.
-pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
-    let text = kind.is_text();
-    let dates = matches!(kind, Kind::Date | Kind::Timestamp | Kind::Timestamptz);
-    let numbers = kind.is_integer() || matches!(kind, Kind::Float4 | Kind::Float8 | Kind::Numeric);
-    match transform {
-        Transform::Keep | Transform::Null => true,
-        Transform::Constant { .. } => {
-            !matches!(kind, Kind::Opaque | Kind::Composite | Kind::Range | Kind::Tsvector)
-        }
-        Transform::Email
-        | Transform::Username
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Card
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Street
-        | Transform::City
-        | Transform::Company
-        | Transform::Url
-        | Transform::HashToken { .. } => text,
-        Transform::Phone => text || matches!(kind, Kind::Int8 | Kind::Numeric),
-        Transform::Ssn => text || matches!(kind, Kind::Int4 | Kind::Int8 | Kind::Numeric),
-        Transform::Digits | Transform::Postal => {
-            text || kind.is_integer() || *kind == Kind::Numeric
-        }
-        Transform::Integer => kind.is_integer() || *kind == Kind::Numeric,
-        Transform::Uuid => text || *kind == Kind::Uuid,
-        Transform::Ip => text || matches!(kind, Kind::Inet | Kind::Cidr),
-        Transform::Mac => text || matches!(kind, Kind::Macaddr | Kind::Macaddr8),
-        Transform::DateShift { .. } | Transform::DateBucket { .. } => text || dates,
-        Transform::NumberBucket { .. } | Transform::NumberNoise { .. } => numbers,
-        Transform::TextFill => text || matches!(kind, Kind::Bytea | Kind::Json | Kind::Jsonb),
-        Transform::Json { .. } => text || matches!(kind, Kind::Json | Kind::Jsonb),
-    }
-}
-
-/// True if distinct values get distinct fakes, for certain or with a negligible exception.
-pub fn is_injective(transform: &Transform) -> bool {
-    match transform {
-        Transform::Keep
-        | Transform::Email
-        | Transform::Username
-        | Transform::Digits
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Integer
-        | Transform::Uuid
-        | Transform::Postal
-        | Transform::Mac => true,
-        Transform::HashToken { length } => *length >= HASH_UNIQUE_CHARS,
-        Transform::Null
-        | Transform::Constant { .. }
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Card
-        | Transform::Street
-        | Transform::City
-        | Transform::Company
-        | Transform::Ip
-        | Transform::Url
-        | Transform::DateShift { .. }
-        | Transform::DateBucket { .. }
-        | Transform::NumberBucket { .. }
-        | Transform::NumberNoise { .. }
-        | Transform::TextFill
-        | Transform::Json { .. } => false,
-    }
-}
-
-/// 70 bits in base32: no collision among ten million values.
-const HASH_UNIQUE_CHARS: u32 = 14;
-
-/// Shortest column, in characters, in which the transform still keeps unique values apart.
-pub fn min_unique_chars(transform: &Transform) -> u32 {
-    match transform {
-        // `a.b.<10 base32>@example.com`
-        Transform::Email => 26,
-        Transform::Username => 14,
-        Transform::Uuid => 36,
-        Transform::Mac => 17,
-        Transform::HashToken { length } => *length,
-        Transform::Keep
-        | Transform::Null
-        | Transform::Constant { .. }
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Digits
-        | Transform::Card
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Integer
-        | Transform::Street
-        | Transform::City
-        | Transform::Postal
-        | Transform::Company
-        | Transform::Ip
-        | Transform::Url
-        | Transform::DateShift { .. }
-        | Transform::DateBucket { .. }
-        | Transform::NumberBucket { .. }
-        | Transform::NumberNoise { .. }
-        | Transform::TextFill
-        | Transform::Json { .. } => 0,
-    }
-}
-
 /// Checks everything but a `date_shift`'s subject, which needs the table.
 ///
 /// # Errors
@@ -177,29 +63,30 @@ pub fn min_unique_chars(transform: &Transform) -> u32 {
 pub fn check(rule: &Rule, target: &Target<'_>) -> Result<(), Misfit> {
     let (transform, column) = (&rule.transform, target.column);
     let name = transform.name();
-    match transform {
-        Transform::Keep => return Ok(()),
-        Transform::Null => {
-            return match (column.not_null, target.unique) {
-                (true, _) => Err(Misfit::NullOnNotNull),
-                (false, true) => Err(Misfit::EqualOnUnique(name)),
-                (false, false) => Ok(()),
-            };
-        }
-        _ => {}
+    if rule.is_keep() {
+        return Ok(());
+    }
+    if matches!(transform, Transform::Null) {
+        return match (column.not_null, target.unique) {
+            (true, _) => Err(Misfit::NullOnNotNull),
+            (false, true) => Err(Misfit::EqualOnUnique(name)),
+            (false, false) => Ok(()),
+        };
     }
     let type_name = || column.type_name.clone();
     if !accepts(transform, target.kind()) {
         return Err(Misfit::WrongKind { transform: name, type_name: type_name() });
     }
-    match transform {
-        Transform::Constant { value } => constant_fits(value, target)?,
-        Transform::Json { paths, .. } => paths_fit(paths)?,
-        Transform::HashToken { length } if column.max_chars.is_some_and(|max| max < *length) => {
-            let have = column.max_chars.unwrap_or(0);
-            return Err(Misfit::Narrow { transform: name, needed: *length, have });
-        }
-        _ => {}
+    if let Transform::Constant { value } = transform {
+        constant_fits(value, target)?;
+    }
+    if let Transform::Json { paths, .. } = transform {
+        paths_fit(paths)?;
+    }
+    if let (Transform::HashToken { length }, Some(have)) = (transform, column.max_chars)
+        && have < *length
+    {
+        return Err(Misfit::Narrow { transform: name, needed: *length, have });
     }
     if !target.unique || matches!(transform, Transform::DateShift { .. }) {
         return Ok(());
@@ -349,11 +236,11 @@ pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
     ]
     .map(Rule::plain);
     // Ops for addresses and documents are no fillers of plain text.
-    let native = |rule: &&Rule| match rule.transform {
-        Transform::Ip | Transform::Mac | Transform::Json { .. } => {
-            targets.iter().all(|target| !target.kind().is_text())
-        }
-        _ => true,
+    let plain_text = targets.iter().any(|target| target.kind().is_text());
+    let native = |rule: &&Rule| {
+        let special =
+            matches!(rule.transform, Transform::Ip | Transform::Mac | Transform::Json { .. });
+        !(special && plain_text)
     };
     first_fitting(candidates.iter().filter(native), targets)
 }

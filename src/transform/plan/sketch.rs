@@ -95,16 +95,16 @@ fn table(text: &str) -> Table {
 
 pub(crate) fn column(name: &str, type_name: &str) -> Column {
     let bare = type_name.trim_end_matches("[]");
-    let (base, max_chars) = match bare.split_once('(') {
-        Some((base, rest)) => (base, rest.trim_end_matches(')').parse().ok()),
+    let (word, max_chars) = match bare.split_once('(') {
+        Some((word, rest)) => (word, rest.trim_end_matches(')').parse().ok()),
         None => (bare, None),
     };
-    let mut kind = kind(base);
+    let mut kind = kind(word);
     if type_name.ends_with("[]") {
         kind = Kind::Array(Box::new(kind));
     }
     let enum_labels =
-        if base == "enum" { vec!["on".to_owned(), "off".to_owned()] } else { Vec::new() };
+        if word == "enum" { vec!["on".to_owned(), "off".to_owned()] } else { Vec::new() };
     Column {
         name: name.to_owned(),
         number: 1,

@@ -3,6 +3,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::transform::spec::{Diagnostic, Severity, parse};
 use crate::transform::{Rule, Transform};
+use std::fmt::Write as _;
 
 fn bind_text(yaml: &str, catalog: &Catalog) -> Result<Plan, Vec<Diagnostic>> {
     bind(&parse(yaml, "t.yaml").unwrap(), catalog, &Decisions::default())
@@ -18,7 +19,7 @@ fn file(lines: &[&str]) -> String {
     for line in lines {
         let (column, rule) = line.split_once(": ").unwrap();
         let (table, column) = column.rsplit_once('.').unwrap();
-        text.push_str(&format!("  {table}:\n    columns: {{{column}: {rule}}}\n"));
+        let _ = writeln!(text, "  {table}:\n    columns: {{{column}: {rule}}}");
     }
     text
 }
@@ -92,9 +93,9 @@ fn rules_that_contradict_inside_a_class_name_both_places() {
          columns: {{user_email: {{transform: email, domain: other}}}}"
     );
     let found = bind_text(&text, &catalog).unwrap_err();
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         t.yaml:7:27: error: `public.orders.user_email` is `email in domain other` here, but `public.users.email` is `email` at t.yaml:5:22: a foreign key joins them
-          hint: columns that hold the same values take one rule: leave one of the two out"#]]
+          hint: columns that hold the same values take one rule: leave one of the two out"]]
     .assert_eq(&found.first().unwrap().to_string());
     assert_eq!(found.len(), 1);
     let same = format!(
