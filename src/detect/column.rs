@@ -73,7 +73,7 @@ impl Context<'_> {
         let by_value = pii::classify_values(&self.samples, &self.column.kind);
         let found = match (self.by_name(), by_value) {
             (Some(name), Some(value)) if name.confidence == Confidence::Weak => {
-                self.joined(&name, value)
+                joined(&name, &value)
             }
             (Some(name), _) => name,
             (None, Some(value)) => value,
@@ -110,7 +110,7 @@ impl Context<'_> {
         match self.by_name() {
             Some(found) if found.confidence > Confidence::Weak => self.personal(&found),
             _ if pii::is_digest_name(&self.column.name) => {
-                self.harmless("digest", "name says digest of content")
+                harmless("digest", "name says digest of content")
             }
             _ => self.unknown("bytes of any content"),
         }
@@ -123,8 +123,8 @@ impl Context<'_> {
         }
         let by_value = pii::classify_values(&self.samples, &self.column.kind);
         match (by_name, by_value) {
-            (Some(name), value) => self.text_named(name, value),
-            (None, Some(value)) => self.text_valued(value),
+            (Some(name), value) => self.text_named(&name, value),
+            (None, Some(value)) => self.text_valued(&value),
             (None, None) => self.text_unnamed(),
         }
     }
@@ -138,17 +138,17 @@ impl Context<'_> {
             Some(found) if found.confidence > Confidence::Weak => self.personal(found),
             Some(found) => self.unknown(&format!("{}, no values to confirm it", found.evidence)),
             None if pii::is_code_name(&self.column.name) => {
-                self.harmless("code", "name says code; no values")
+                harmless("code", "name says code; no values")
             }
             None if pii::is_digest_name(&self.column.name) => {
-                self.harmless("digest", "name says digest of content; no values")
+                harmless("digest", "name says digest of content; no values")
             }
             None => self.unknown("no values to judge by"),
         }
     }
 
     /// The name has spoken: values confirm, refute, or know better.
-    fn text_named(&self, name: Finding, value: Option<Finding>) -> Decision {
+    fn text_named(&self, name: &Finding, value: Option<Finding>) -> Decision {
         let rows = self.profile.rows;
         let share = pii::support(name.class, &self.samples);
         if let Some(share) = share.filter(|share| *share >= CERTAIN_FROM) {
@@ -157,12 +157,13 @@ impl Context<'_> {
                 name.evidence,
                 name.class.plural()
             );
-            return self.personal(&Finding { evidence, confidence: Confidence::Certain, ..name });
+            let confidence = Confidence::Certain;
+            return self.personal(&Finding { class: name.class, confidence, evidence });
         }
         // A shape that only one class has beats a name, except that long text is no code.
         if let Some(value) = value.as_ref().filter(|value| value.confidence > Confidence::Weak) {
             if value.class == name.class || value.class != Class::FreeText {
-                return self.personal(&self.joined(&name, value.clone()));
+                return self.personal(&joined(name, value));
             }
             if pii::is_kept_class(name.class) {
                 return self.personal(value);
@@ -171,7 +172,7 @@ impl Context<'_> {
         if pii::is_kept_class(name.class) {
             return if self.profile.looks_like_code() {
                 let evidence = format!("{}; {}", name.evidence, self.code_evidence());
-                self.personal(&Finding { evidence, ..name })
+                self.personal(&Finding { evidence, ..name.clone() })
             } else {
                 self.unknown(&format!("{}, values are no codes", name.evidence))
             };
@@ -182,37 +183,28 @@ impl Context<'_> {
         let code_like_text = name.class == Class::FreeText && self.is_harmless_code();
         if refuted || name.confidence == Confidence::Weak || code_like_text {
             return match value {
-                Some(value) => self.text_valued(value),
+                Some(value) => self.text_valued(&value),
                 None => self.text_unnamed(),
             };
         }
-        self.personal(&name)
-    }
-
-    fn joined(&self, name: &Finding, value: Finding) -> Finding {
-        if name.class == value.class {
-            let evidence = format!("{}; {}", name.evidence, value.evidence);
-            Finding { evidence, confidence: Confidence::Certain, ..value }
-        } else {
-            value
-        }
+        self.personal(name)
     }
 
     /// Values speak without a name.
-    fn text_valued(&self, value: Finding) -> Decision {
+    fn text_valued(&self, value: &Finding) -> Decision {
         // Dictionaries hit short lists by chance; a repeated code is none the less a code.
         let chance = value.confidence == Confidence::Weak && self.is_harmless_code();
-        if chance { self.harmless("code", &self.code_evidence()) } else { self.personal(&value) }
+        if chance { harmless("code", &self.code_evidence()) } else { self.personal(value) }
     }
 
     fn text_unnamed(&self) -> Decision {
         let name = &self.column.name;
         let rows = self.profile.rows;
         if self.is_harmless_code() {
-            return self.harmless("code", &self.code_evidence());
+            return harmless("code", &self.code_evidence());
         }
         if pii::is_digest_name(name) && self.most(pii::validate::is_digest) {
-            return self.harmless("digest", &format!("name and {rows} values say digest"));
+            return harmless("digest", &format!("name and {rows} values say digest"));
         }
         if self.most(pii::validate::is_uuid) {
             return self.uuids();
@@ -221,12 +213,12 @@ impl Context<'_> {
         let short = self.profile.average_chars <= LABEL_MAX_CHARS;
         if pii::is_code_name(name) && nobody && short {
             let evidence = format!("name says code; nobody is named in {rows} values");
-            return self.harmless("code", &evidence);
+            return harmless("code", &evidence);
         }
         let person = pii::is_person_table(&self.table.name.name);
         if pii::is_label_name(name) && nobody && short && !person && rows >= LABEL_MIN_VALUES {
             let evidence = format!("name says label; nobody is named in {rows} values");
-            return self.harmless("label", &evidence);
+            return harmless("label", &evidence);
         }
         self.unknown(&format!("{rows} values of no known shape"))
     }
@@ -237,7 +229,7 @@ impl Context<'_> {
         let key = ["id", "uuid", "guid", "key"].iter().any(|word| name.ends_with(word));
         let evidence = format!("{} values are UUIDs", self.profile.rows);
         if key {
-            return self.harmless("uuid", &evidence);
+            return harmless("uuid", &evidence);
         }
         let mut decision = self.unknown(&evidence);
         let rule = first_fitting(&[Rule::plain(Transform::Uuid)], &[self.target]);
@@ -298,10 +290,12 @@ impl Context<'_> {
         let remedies = pii::remedies(*class, &column.name, kind, column.max_chars, &self.samples);
         let rules: Vec<Rule> = remedies.into_iter().map(Rule::plain).collect();
         let kept = rules.iter().all(Rule::is_keep);
-        let judgement = match class {
-            _ if kept => Judgement::Harmless,
-            Class::FreeText => Judgement::FreeText,
-            _ => Judgement::Personal,
+        let judgement = if kept {
+            Judgement::Harmless
+        } else if *class == Class::FreeText {
+            Judgement::FreeText
+        } else {
+            Judgement::Personal
         };
         let rule = first_fitting(&rules, &[self.target]).or_else(|| fill_for(&[self.target]));
         let evidence = if kept { format!("sensitive, kept: {evidence}") } else { evidence.clone() };
@@ -325,16 +319,25 @@ impl Context<'_> {
             sensitive: false,
         }
     }
+}
 
-    fn harmless(&self, class: &'static str, evidence: &str) -> Decision {
-        Decision {
-            rule: Rule::plain(Transform::Keep),
-            judgement: Judgement::Harmless,
-            class,
-            evidence: evidence.to_owned(),
-            confidence: Confidence::Likely,
-            sensitive: false,
-        }
+/// Both, if they agree; else what the values say.
+fn joined(name: &Finding, value: &Finding) -> Finding {
+    if name.class != value.class {
+        return value.clone();
+    }
+    let evidence = format!("{}; {}", name.evidence, value.evidence);
+    Finding { class: value.class, confidence: Confidence::Certain, evidence }
+}
+
+fn harmless(class: &'static str, evidence: &str) -> Decision {
+    Decision {
+        rule: Rule::plain(Transform::Keep),
+        judgement: Judgement::Harmless,
+        class,
+        evidence: evidence.to_owned(),
+        confidence: Confidence::Likely,
+        sensitive: false,
     }
 }
 

@@ -13,11 +13,11 @@ use crate::transform::plan::{Decision, Decisions, Judgement};
 pub fn decide(catalog: &Catalog, samples: &Samples) -> Decisions {
     let mut decisions = Decisions::default();
     for table in catalog.tables.iter().filter(|table| !table.partitioning.is_partition) {
-        let sampled = samples.tables.get(&table.name);
+        let values = samples.tables.get(&table.name);
         let subject = subject(catalog, table);
         for found in table.columns.iter().filter(|column| column.is_copied()) {
-            let sample = sampled.and_then(|sample| sample.columns.get(&found.name));
-            let Some(mut decision) = column::decide(table, found, sample) else { continue };
+            let seen = values.and_then(|values| values.columns.get(&found.name));
+            let Some(mut decision) = column::decide(table, found, seen) else { continue };
             name_subject(&mut decision, subject, found.kind.element());
             decisions.insert(table.name.clone(), found.name.clone(), decision);
         }
@@ -25,8 +25,9 @@ pub fn decide(catalog: &Catalog, samples: &Samples) -> Decisions {
     decisions
 }
 
-/// The column that says whom a row of an event table is about: the one foreign key to a table
-/// of people. Dates of one person then shift together across tables.
+/// The column that says whom a row of an event table is about: the one foreign key to the primary
+/// key of a table of people, which keys that table's own dates too. Dates of one person then
+/// shift together across tables.
 fn subject<'a>(catalog: &'a Catalog, table: &Table) -> Option<&'a str> {
     if pii::is_person_table(&table.name.name) {
         return None;
@@ -35,6 +36,10 @@ fn subject<'a>(catalog: &'a Catalog, table: &Table) -> Option<&'a str> {
         .foreign_keys
         .iter()
         .filter(|key| key.from == table.name && pii::is_person_table(&key.to.name))
+        .filter(|key| {
+            let to = catalog.find(&key.to).map(|id| catalog.table(id));
+            to.is_some_and(|to| to.primary_key == key.to_columns)
+        })
         .filter_map(|key| match key.from_columns.as_slice() {
             [column] => Some(column.as_str()),
             _ => None,

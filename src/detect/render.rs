@@ -50,9 +50,9 @@ fn header(out: &mut String, plan: &Plan) {
     for (key, action) in
         [("exclude", TableAction::Exclude), ("schema_only", TableAction::SchemaOnly)]
     {
-        let named = plan.tables.iter().filter(|table| table.action == action);
+        let chosen = plan.tables.iter().filter(|table| table.action == action);
         let names: Vec<String> =
-            named.map(|table| quoted(&write_relation_name(&table.name))).collect();
+            chosen.map(|table| quoted(&write_relation_name(&table.name))).collect();
         if !names.is_empty() {
             let _ = writeln!(out, "{key}: [{}]", names.join(", "));
         }
@@ -144,14 +144,16 @@ fn followed(bound: &ColumnPlan) -> Option<&str> {
 /// Everything that is changed and everything that can hold text is written out.
 fn is_written(column: &Column, bound: &ColumnPlan, plan: &Plan) -> bool {
     match bound.origin {
-        Origin::Default(DefaultOrigin::Generated | DefaultOrigin::NotCopied) => false,
         Origin::Default(DefaultOrigin::Kept | DefaultOrigin::SurrogateKey) => {
             plan.defaults.unclassified != UnclassifiedPolicy::Keep && !carries_text(column)
         }
+        Origin::Default(DefaultOrigin::Generated | DefaultOrigin::NotCopied)
+        | Origin::ForeignKey { .. }
+        | Origin::PartitionRoot
+        | Origin::Reference => false,
         Origin::Config { .. }
         | Origin::Detected { .. }
         | Origin::Default(DefaultOrigin::FailClosed | DefaultOrigin::Policy(_)) => true,
-        Origin::ForeignKey { .. } | Origin::PartitionRoot | Origin::Reference => false,
     }
 }
 
@@ -185,6 +187,7 @@ fn line(out: &mut String, name: &str, rule: &Rule, evidence: &str) {
 }
 
 /// The rule as [`crate::transform::spec`] reads it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a transform without options is its name")]
 fn rule_text(rule: &Rule) -> String {
     let name = quoted(rule.transform.name());
     let mut options = match &rule.transform {

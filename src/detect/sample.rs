@@ -18,7 +18,7 @@ const TABLESAMPLE_MIN_BYTES: u64 = 64 * 1024 * 1024;
 const TABLESAMPLE_MARGIN: f64 = 4.0;
 const TABLESAMPLE_MIN_PERCENT: f64 = 0.001;
 /// Above the session's own `statement_timeout`, for a server that does not answer at all.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
+const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
 /// Separates the elements of an array; no text in practice holds it.
 const ELEMENT_SEPARATOR: char = '\u{1f}';
 
@@ -182,17 +182,15 @@ fn list(columns: &[&Column]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{collect, query};
-    use crate::detect::tests::{column, table};
-    use crate::pg::Kind;
+    use crate::transform::plan::sketch::{catalog, column};
 
     #[test]
     fn one_bounded_query_reads_a_table() {
-        let array = Kind::Array(Box::new(Kind::Text));
-        let columns = vec![column("e\"mail", Kind::Text), column("tags", array)];
-        let mut users = table("public.users", columns);
+        let mut catalog = catalog(&["public.users: e\"mail text, tags text[]"]);
+        let users = catalog.tables.first_mut().unwrap();
         let sampled: Vec<_> = users.columns.iter().collect();
         assert_eq!(
-            query(&users, &sampled, 100),
+            query(users, &sampled, 100),
             "select pg_catalog.left(\"e\"\"mail\"::pg_catalog.text, 2000), \
              pg_catalog.left(pg_catalog.array_to_string(\"tags\", E'\\x1f'), 2000) \
              from \"public\".\"users\" limit 100"
@@ -200,13 +198,13 @@ mod tests {
         users.size_bytes = 1 << 30;
         users.row_estimate = Some(1_000_000);
         let sampled: Vec<_> = users.columns.iter().collect();
-        let text = query(&users, &sampled, 100);
+        let text = query(users, &sampled, 100);
         assert!(text.ends_with("tablesample system (0.0400) limit 100"), "{text}");
     }
 
     #[test]
     fn samples_print_counts_only() {
-        let columns = [column("tags", Kind::Array(Box::new(Kind::Text)))];
+        let columns = [column("tags", "text[]")];
         let columns: Vec<_> = columns.iter().collect();
         let sample = collect(&columns, &[vec![Some("jane\u{1f}joe".into())], vec![None]]);
         let text = format!("{sample:?}");

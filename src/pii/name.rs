@@ -178,10 +178,10 @@ pub fn is_person_table(table: &str) -> bool {
             && !TABLE_QUALIFIERS.contains(token)
     });
     let Some(last) = tokens.next() else { return false };
-    let singular = last
-        .strip_suffix("ies")
-        .map(|stem| format!("{stem}y"))
-        .unwrap_or_else(|| last.strip_suffix('s').unwrap_or(last).to_owned());
+    let singular = last.strip_suffix("ies").map_or_else(
+        || last.strip_suffix('s').unwrap_or(last).to_owned(),
+        |stem| format!("{stem}y"),
+    );
     PERSON_TABLES.iter().any(|word| *word == last || *word == singular)
 }
 

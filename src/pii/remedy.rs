@@ -42,7 +42,6 @@ pub fn remedies(
         'd' if class == Class::CardSecret => vec![Transform::Null, shift()],
         'd' => vec![shift()],
         'u' => vec![Transform::Uuid],
-        'b' if class == Class::Secret => vec![token(None), Transform::TextFill],
         'b' if class == Class::BiometricImage => vec![Transform::Null, Transform::TextFill],
         'b' => vec![Transform::TextFill],
         'x' => vec![Transform::Ip],
@@ -61,24 +60,22 @@ fn token(max_chars: Option<u32>) -> Transform {
 }
 
 fn for_integer(class: Class) -> Vec<Transform> {
-    match class {
-        Class::Dob | Class::Age => vec![Transform::NumberBucket { width: 5 }],
-        Class::Geo => vec![Transform::NumberBucket { width: 1 }],
-        Class::Finance => vec![Transform::NumberNoise { percent: NOISE_PERCENT }],
-        Class::CardSecret => vec![Transform::Null, Transform::Integer],
-        _ => vec![Transform::Integer],
-    }
+    if class == Class::Dob { vec![Transform::NumberBucket { width: 5 }] } else { for_number(class) }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other classes are identifiers")]
 fn for_number(class: Class) -> Vec<Transform> {
     match class {
         Class::Age => vec![Transform::NumberBucket { width: 5 }],
         Class::Geo => vec![Transform::NumberBucket { width: 1 }],
         Class::Embedding => vec![Transform::Null, Transform::NumberNoise { percent: 90 }],
-        Class::CardSecret => vec![Transform::Null, Transform::NumberNoise { percent: 90 }],
+        Class::CardSecret => vec![Transform::Null, Transform::Digits],
         Class::Finance => vec![Transform::NumberNoise { percent: NOISE_PERCENT }],
-        // Identifiers in a numeric: far enough away that none is its own fake.
-        _ => vec![Transform::NumberNoise { percent: 90 }],
+        Class::Phone => vec![Transform::Phone, Transform::Digits],
+        Class::SsnUs => vec![Transform::Ssn, Transform::Digits],
+        Class::Postal => vec![Transform::Postal],
+        // The last is for floats: far enough away that no value is its own fake.
+        _ => vec![Transform::Integer, Transform::NumberNoise { percent: 90 }],
     }
 }
 
@@ -121,22 +118,20 @@ fn for_text(class: Class, name: &str, max_chars: Option<u32>, samples: &[&str]) 
         Class::BiometricImage if mostly(samples, validate::is_url) => {
             vec![Transform::Url, Transform::Null, Transform::TextFill]
         }
-        Class::BiometricImage => vec![Transform::Null, Transform::TextFill],
         Class::Email => vec![Transform::Email],
         Class::Phone => vec![Transform::Phone, Transform::Digits],
-        Class::Dob | Class::EventDate | Class::Finance | Class::Geo | Class::Age => {
-            vec![Transform::Digits]
-        }
+        Class::Dob | Class::EventDate => vec![shift(), Transform::Digits],
+        Class::Finance | Class::Geo | Class::Age => vec![Transform::Digits],
         Class::FirstName => vec![Transform::FirstName, Transform::Alnum],
         Class::LastName => vec![Transform::LastName, Transform::Alnum],
         Class::FullName => vec![Transform::FullName, Transform::Alnum],
-        Class::Username => vec![Transform::Username],
+        Class::Username => vec![Transform::Username, Transform::Alnum],
         Class::Street => vec![Transform::Street],
         Class::City => vec![Transform::City],
         Class::Postal => vec![Transform::Postal, Transform::Alnum],
         Class::Url => vec![Transform::Url],
         Class::Company => vec![Transform::Company],
-        Class::SearchCopy => vec![Transform::Null, Transform::TextFill],
+        Class::BiometricImage | Class::SearchCopy => vec![Transform::Null, Transform::TextFill],
         Class::UserAgent
         | Class::SpecialCategory
         | Class::Health

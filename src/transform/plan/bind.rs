@@ -202,7 +202,9 @@ impl<'a> Binder<'a> {
                 });
                 let by_value = keyed.contains(&at);
                 let subject = self.subject(at, &got, by_value);
-                let shape = Target::new(table, column).shape();
+                let mut shape = Target::new(table, column).shape();
+                // Proven by `check_shifted_key`: such a shift keeps keys apart by its subject.
+                shape.unique &= !matches!(got.rule.transform, Transform::DateShift { .. });
                 columns.push(ColumnPlan { rule: got.rule, shape, origin: got.origin, subject });
             }
             let action = self.actions.get(id.0).copied().unwrap_or(TableAction::Copy);
@@ -244,13 +246,13 @@ impl<'a> Binder<'a> {
         let position = |name: &String| table.column(name).map(|(position, _)| position);
         let subject = match subject {
             _ if by_value => Vec::new(),
-            Some(name) => match position(name) {
-                Some(position) => vec![position],
-                None => {
+            Some(name) => {
+                let found = position(name);
+                if found.is_none() {
                     self.unknown_subject(at, name);
-                    Vec::new()
                 }
-            },
+                found.into_iter().collect()
+            }
             None => {
                 let key = if table.primary_key.is_empty() { root } else { table };
                 let others = key.primary_key.iter().filter_map(position);

@@ -2,6 +2,7 @@
 //!
 //! Rules are lifted over arrays: everything is asked of the element's kind.
 
+use super::catalogue::{HASH_UNIQUE_CHARS, accepts, is_injective, min_unique_chars};
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
 use crate::transform::{Rule, Shape, Transform, UnknownPath};
@@ -55,119 +56,6 @@ pub enum Misfit {
     InPath { transform: &'static str, path: String },
 }
 
-/// True if the transform can read and write values of the (scalar) kind.
-pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
-    let text = kind.is_text();
-    let dates = matches!(kind, Kind::Date | Kind::Timestamp | Kind::Timestamptz);
-    let numbers = kind.is_integer() || matches!(kind, Kind::Float4 | Kind::Float8 | Kind::Numeric);
-    match transform {
-        Transform::Keep | Transform::Null => true,
-        Transform::Constant { .. } => {
-            !matches!(kind, Kind::Opaque | Kind::Composite | Kind::Range | Kind::Tsvector)
-        }
-        Transform::Email
-        | Transform::Username
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Digits
-        | Transform::Card
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Street
-        | Transform::City
-        | Transform::Postal
-        | Transform::Company
-        | Transform::Url => text,
-        Transform::TextFill | Transform::HashToken { .. } => text || *kind == Kind::Bytea,
-        Transform::Integer => kind.is_integer(),
-        Transform::Uuid => text || *kind == Kind::Uuid,
-        Transform::Ip => text || matches!(kind, Kind::Inet | Kind::Cidr),
-        Transform::Mac => text || matches!(kind, Kind::Macaddr | Kind::Macaddr8),
-        Transform::DateShift { .. } | Transform::DateBucket { .. } => dates,
-        Transform::NumberBucket { .. } | Transform::NumberNoise { .. } => numbers,
-        Transform::Json { .. } => matches!(kind, Kind::Json | Kind::Jsonb),
-    }
-}
-
-/// True if distinct values get distinct fakes, for certain or with a negligible exception.
-pub fn is_injective(transform: &Transform) -> bool {
-    match transform {
-        Transform::Keep
-        | Transform::Email
-        | Transform::Username
-        | Transform::Digits
-        | Transform::Card
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Integer
-        | Transform::Uuid
-        | Transform::Mac => true,
-        Transform::HashToken { length } => *length >= HASH_UNIQUE_CHARS,
-        Transform::Null
-        | Transform::Constant { .. }
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Street
-        | Transform::City
-        | Transform::Postal
-        | Transform::Company
-        | Transform::Ip
-        | Transform::Url
-        | Transform::DateShift { .. }
-        | Transform::DateBucket { .. }
-        | Transform::NumberBucket { .. }
-        | Transform::NumberNoise { .. }
-        | Transform::TextFill
-        | Transform::Json { .. } => false,
-    }
-}
-
-/// 80 bits in base32: no collision among a billion values.
-const HASH_UNIQUE_CHARS: u32 = 16;
-
-/// Shortest column, in characters, in which the transform still keeps unique values apart.
-pub fn min_unique_chars(transform: &Transform) -> u32 {
-    match transform {
-        // `a.b.<10 base32>@example.com`
-        Transform::Email => 26,
-        Transform::Username => 14,
-        Transform::Uuid => 36,
-        Transform::Mac => 17,
-        Transform::HashToken { length } => *length,
-        Transform::Keep
-        | Transform::Null
-        | Transform::Constant { .. }
-        | Transform::FirstName
-        | Transform::LastName
-        | Transform::FullName
-        | Transform::Phone
-        | Transform::Ssn
-        | Transform::Digits
-        | Transform::Card
-        | Transform::Iban
-        | Transform::Alnum
-        | Transform::Integer
-        | Transform::Street
-        | Transform::City
-        | Transform::Postal
-        | Transform::Company
-        | Transform::Ip
-        | Transform::Url
-        | Transform::DateShift { .. }
-        | Transform::DateBucket { .. }
-        | Transform::NumberBucket { .. }
-        | Transform::NumberNoise { .. }
-        | Transform::TextFill
-        | Transform::Json { .. } => 0,
-    }
-}
-
 /// Checks everything but a `date_shift`'s subject, which needs the table.
 ///
 /// # Errors
@@ -175,29 +63,30 @@ pub fn min_unique_chars(transform: &Transform) -> u32 {
 pub fn check(rule: &Rule, target: &Target<'_>) -> Result<(), Misfit> {
     let (transform, column) = (&rule.transform, target.column);
     let name = transform.name();
-    match transform {
-        Transform::Keep => return Ok(()),
-        Transform::Null => {
-            return match (column.not_null, target.unique) {
-                (true, _) => Err(Misfit::NullOnNotNull),
-                (false, true) => Err(Misfit::EqualOnUnique(name)),
-                (false, false) => Ok(()),
-            };
-        }
-        _ => {}
+    if rule.is_keep() {
+        return Ok(());
+    }
+    if matches!(transform, Transform::Null) {
+        return match (column.not_null, target.unique) {
+            (true, _) => Err(Misfit::NullOnNotNull),
+            (false, true) => Err(Misfit::EqualOnUnique(name)),
+            (false, false) => Ok(()),
+        };
     }
     let type_name = || column.type_name.clone();
     if !accepts(transform, target.kind()) {
         return Err(Misfit::WrongKind { transform: name, type_name: type_name() });
     }
-    match transform {
-        Transform::Constant { value } => constant_fits(value, target)?,
-        Transform::Json { paths, .. } => paths_fit(paths)?,
-        Transform::HashToken { length } if column.max_chars.is_some_and(|max| max < *length) => {
-            let have = column.max_chars.unwrap_or(0);
-            return Err(Misfit::Narrow { transform: name, needed: *length, have });
-        }
-        _ => {}
+    if let Transform::Constant { value } = transform {
+        constant_fits(value, target)?;
+    }
+    if let Transform::Json { paths, .. } = transform {
+        paths_fit(paths)?;
+    }
+    if let (Transform::HashToken { length }, Some(have)) = (transform, column.max_chars)
+        && have < *length
+    {
+        return Err(Misfit::Narrow { transform: name, needed: *length, have });
     }
     if !target.unique || matches!(transform, Transform::DateShift { .. }) {
         return Ok(());
@@ -334,8 +223,8 @@ pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
     let widest = targets.iter().filter_map(|target| target.column.max_chars).min();
     let length = widest.unwrap_or(24).clamp(HASH_UNIQUE_CHARS, 24);
     let candidates = [
-        Transform::TextFill,
         Transform::Json { paths: BTreeMap::new(), unknown: UnknownPath::Fill },
+        Transform::TextFill,
         Transform::Ip,
         Transform::Mac,
         // On a unique column the two above `Null` keep values apart.
@@ -346,10 +235,12 @@ pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
         Transform::Null,
     ]
     .map(Rule::plain);
-    // An IP or MAC op reads addresses only: for text it is no filler.
-    let native = |rule: &&Rule| match rule.transform {
-        Transform::Ip | Transform::Mac => targets.iter().all(|target| !target.kind().is_text()),
-        _ => true,
+    // Ops for addresses and documents are no fillers of plain text.
+    let plain_text = targets.iter().any(|target| target.kind().is_text());
+    let native = |rule: &&Rule| {
+        let special =
+            matches!(rule.transform, Transform::Ip | Transform::Mac | Transform::Json { .. });
+        !(special && plain_text)
     };
     first_fitting(candidates.iter().filter(native), targets)
 }

@@ -6,6 +6,7 @@
 //! column that can hold text to chance: without a decision it is filled.
 
 mod bind;
+mod catalogue;
 mod classes;
 mod decision;
 mod fit;
@@ -15,12 +16,12 @@ mod policy;
 mod resolve;
 mod select;
 #[cfg(test)]
+pub(crate) mod sketch;
+#[cfg(test)]
 mod tests;
 
 pub use bind::bind;
+pub use catalogue::{accepts, is_injective, min_unique_chars};
 pub use decision::{Confidence, Decision, Decisions, Judgement};
-pub use fit::{
-    Misfit, Target, accepts, carries_text, check, fill_for, first_fitting, fitting_names,
-    is_injective, min_unique_chars,
-};
+pub use fit::{Misfit, Target, carries_text, check, fill_for, first_fitting, fitting_names};
 pub use model::{ColumnPlan, DefaultOrigin, Origin, Plan, TableAction, TablePlan};

@@ -44,15 +44,16 @@ impl Reader<'_> {
     fn spec(&mut self, root: Node) -> Spec {
         let mut spec = Spec { file: self.file.to_owned(), ..Spec::default() };
         let start = Place { line: 1, column: 1 };
-        let entries = match root.tree {
-            // Nothing but comments.
-            Tree::Null => Vec::new(),
-            _ => self.map(root, "the file"),
-        };
-        let mut version = None;
+        // A file of nothing but comments is null to YAML.
+        let empty = root.tree == Tree::Null;
+        let entries = if empty { Vec::new() } else { self.map(root, "the file") };
+        let mut versioned = false;
         for (key, node) in entries {
             match key.text.as_str() {
-                "version" => version = Some(self.version(&node)),
+                "version" => {
+                    versioned = true;
+                    self.version(&node);
+                }
                 "profile" => spec.profile = self.choice(&node, "profile", &PROFILES),
                 "include" => spec.include = self.patterns(node, "include"),
                 "exclude" => spec.exclude = self.patterns(node, "exclude"),
@@ -63,7 +64,7 @@ impl Reader<'_> {
                 _ => self.unknown_key(&key, "", &TOP_KEYS),
             }
         }
-        if version.is_none() {
+        if !versioned {
             let hint = Some("begin the file with `version: 1`".to_owned());
             self.error(start, "`version` is missing", hint);
         }
@@ -80,12 +81,9 @@ impl Reader<'_> {
     /// The entries of a map without the repeated ones, which are reported.
     pub(super) fn map(&mut self, node: Node, what: &str) -> Vec<(Key, Node)> {
         let Node { tree, place } = node;
-        let entries = match tree {
-            Tree::Map(entries) => entries,
-            other => {
-                self.error(place, format!("{what} must be a map, not {}", other.describe()), None);
-                return Vec::new();
-            }
+        let Tree::Map(entries) = tree else {
+            self.error(place, format!("{what} must be a map, not {}", tree.describe()), None);
+            return Vec::new();
         };
         let mut kept: Vec<(Key, Node)> = Vec::with_capacity(entries.len());
         for (key, node) in entries {
@@ -105,21 +103,15 @@ impl Reader<'_> {
     }
 
     pub(super) fn text(&mut self, node: Node, what: &str) -> Option<String> {
-        match node.tree {
-            Tree::Text(text) => Some(text),
-            other => {
-                let message = format!("{what} must be a string, not {}", other.describe());
-                let hint = match other {
-                    Tree::Null => Some("write \"null\" in quotes if the word is meant".to_owned()),
-                    Tree::Bool(_) | Tree::Int(_) | Tree::Float => {
-                        Some("put it in quotes".to_owned())
-                    }
-                    Tree::Text(_) | Tree::List(_) | Tree::Map(_) => None,
-                };
-                self.error(node.place, message, hint);
-                None
-            }
-        }
+        let hint = match node.tree {
+            Tree::Text(text) => return Some(text),
+            Tree::Null => Some("write \"null\" in quotes if the word is meant".to_owned()),
+            Tree::Bool(_) | Tree::Int(_) | Tree::Float => Some("put it in quotes".to_owned()),
+            Tree::List(_) | Tree::Map(_) => None,
+        };
+        let message = format!("{what} must be a string, not {}", node.tree.describe());
+        self.error(node.place, message, hint);
+        None
     }
 
     pub(super) fn unknown_key(&mut self, key: &Key, inside: &str, known: &[&str]) {
@@ -166,30 +158,21 @@ impl Reader<'_> {
                 patterns.push(Placed { value, place });
             } else {
                 let message = format!("`{text}` is not a pattern of the form `schema.table`");
-                self.error(place, message, qualify(&text));
+                self.error(place, message, Some(qualify(&text)));
             }
         }
         patterns
     }
 
     fn list(&mut self, node: Node, what: &str) -> Vec<Node> {
-        match node.tree {
-            Tree::List(items) => items,
-            other => {
-                let message = format!("`{what}` must be a list, not {}", other.describe());
-                let hint = match other {
-                    Tree::Text(text) => Some(format!("write `{what}: [\"{text}\"]`")),
-                    Tree::Null
-                    | Tree::Bool(_)
-                    | Tree::Int(_)
-                    | Tree::Float
-                    | Tree::List(_)
-                    | Tree::Map(_) => None,
-                };
-                self.error(node.place, message, hint);
-                Vec::new()
-            }
-        }
+        let message = format!("`{what}` must be a list, not {}", node.tree.describe());
+        let hint = match node.tree {
+            Tree::List(items) => return items,
+            Tree::Text(text) => Some(format!("write `{what}: [\"{text}\"]`")),
+            Tree::Null | Tree::Bool(_) | Tree::Int(_) | Tree::Float | Tree::Map(_) => None,
+        };
+        self.error(node.place, message, hint);
+        Vec::new()
     }
 
     fn defaults(&mut self, node: Node) -> Defaults {
@@ -219,7 +202,7 @@ impl Reader<'_> {
         for (key, node) in self.map(node, "`tables`") {
             let Some(name) = parse_relation_name(&key.text) else {
                 let message = format!("`{}` is not a table name", key.text);
-                self.error(key.place, message, qualify(&key.text));
+                self.error(key.place, message, Some(qualify(&key.text)));
                 // Its rules are read for their own mistakes.
                 self.table_body(node, &key.text);
                 continue;
@@ -321,13 +304,12 @@ impl Reader<'_> {
     }
 }
 
-fn qualify(text: &str) -> Option<String> {
-    let bare = !text.is_empty() && !text.contains(['.', '"']);
-    Some(if bare {
-        format!("name the schema too: `public.{text}`")
-    } else {
+fn qualify(text: &str) -> String {
+    if text.is_empty() || text.contains(['.', '"']) {
         "write `schema.table`; a part with a dot in it stands in double quotes".to_owned()
-    })
+    } else {
+        format!("name the schema too: `public.{text}`")
+    }
 }
 
 const PROFILES: [(&str, Profile); 2] =
