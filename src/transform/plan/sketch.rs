@@ -63,6 +63,7 @@ fn table(text: &str) -> Table {
         size_bytes: 0,
         row_estimate: None,
         is_heap: true,
+        is_readable: true,
         row_security: false,
         comment: None,
     };
