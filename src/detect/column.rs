@@ -75,6 +75,15 @@ impl Context<'_> {
             (Some(name), Some(value)) if name.confidence == Confidence::Weak => {
                 joined(&name, &value)
             }
+            // A weak name on a number is more often a count or a code (`cap`, `plate`).
+            (Some(name), None) if name.confidence == Confidence::Weak => {
+                let share = pii::support(name.class, &self.samples);
+                let confirmed = share.is_some_and(|share| share >= CERTAIN_FROM);
+                if !confirmed && name.class != Class::Geo {
+                    return None;
+                }
+                name
+            }
             (Some(name), _) => name,
             (None, Some(value)) => value,
             (None, None) => return None,
@@ -120,6 +129,9 @@ impl Context<'_> {
         let by_name = self.by_name();
         if self.profile.rows == 0 {
             return self.text_unseen(by_name.as_ref());
+        }
+        if self.holds_documents() {
+            return self.documents();
         }
         let by_value = pii::classify_values(&self.samples, &self.column.kind);
         match (by_name, by_value) {
@@ -179,7 +191,8 @@ impl Context<'_> {
         }
         let refuted = share.is_some_and(|share| share < REFUTED_BELOW)
             && rows >= REFUTE_MIN_VALUES
-            && (pii::is_strict(name.class) || self.profile.looks_like_code());
+            && (pii::is_strict(name.class)
+                || self.profile.looks_like_code() && !is_listed(name.class));
         let code_like_text = name.class == Class::FreeText && self.is_harmless_code();
         if refuted || name.confidence == Confidence::Weak || code_like_text {
             return match value {
@@ -240,22 +253,39 @@ impl Context<'_> {
     fn documents(&self) -> Decision {
         let found = pii::classify_documents(&self.table.name.name, &self.samples);
         let classes: Vec<&str> = found.classes.iter().map(|class| class.name()).collect();
-        let evidence = match (found.documents, classes.is_empty()) {
-            (0, _) => "JSON of any content".to_owned(),
-            (documents, true) => format!("{documents} documents, no path of a known class"),
-            (documents, false) => format!("{documents} documents hold {}", classes.join(", ")),
+        let documents = found.documents;
+        let evidence = match (documents, found.keys_are_personal, classes.is_empty()) {
+            (0, _, _) => "JSON of any content".to_owned(),
+            (_, true, _) => {
+                format!("{documents} documents, object keys are addresses or numbers of people")
+            }
+            (_, _, true) => format!("{documents} documents, no path of a known class"),
+            (_, _, false) => format!("{documents} documents hold {}", classes.join(", ")),
         };
-        let transform = Transform::Json { paths: found.paths, unknown: UnknownPath::Fill };
-        let rule = first_fitting(&[Rule::plain(transform)], &[self.target]);
+        // No rule reaches keys: such documents go.
+        let rules = if found.keys_are_personal {
+            vec![Transform::Null, Transform::Constant { value: "{}".to_owned() }]
+        } else {
+            vec![Transform::Json { paths: found.paths, unknown: UnknownPath::Fill }]
+        };
+        let rules: Vec<Rule> = rules.into_iter().map(Rule::plain).collect();
         let mut decision = self.unknown(&evidence);
-        decision.rule = rule.unwrap_or(decision.rule);
-        if !classes.is_empty() {
+        decision.rule = first_fitting(&rules, &[self.target]).unwrap_or(decision.rule);
+        if found.keys_are_personal || !classes.is_empty() {
             decision.judgement = Judgement::Personal;
-            decision.class = "change_copy";
+            decision.class = Class::ChangeCopy.name();
             decision.confidence = Confidence::Likely;
             decision.sensitive = found.sensitive;
         }
         decision
+    }
+
+    /// Documents in a text column.
+    fn holds_documents(&self) -> bool {
+        self.most(|text| {
+            text.trim_start().starts_with(['{', '['])
+                && serde_json::from_str::<serde_json::Value>(text).is_ok()
+        })
     }
 
     fn is_harmless_code(&self) -> bool {
@@ -319,6 +349,14 @@ impl Context<'_> {
             sensitive: false,
         }
     }
+}
+
+/// Classes whose values are known by lists: what no list has is no less a name.
+fn is_listed(class: Class) -> bool {
+    matches!(
+        class,
+        Class::FirstName | Class::LastName | Class::FullName | Class::Street | Class::City
+    )
 }
 
 /// Both, if they agree; else what the values say.

@@ -149,7 +149,7 @@ fn query(table: &Table, columns: &[&Column], rows: u32) -> String {
             let share = f64::from(rows) / estimate as f64 * 100.0 * TABLESAMPLE_MARGIN;
             let percent = share.clamp(TABLESAMPLE_MIN_PERCENT, 100.0);
             format!(
-                "select {} from only {} tablesample system ({percent:.4}) limit {rows}",
+                "select {} from {} tablesample system ({percent:.4}) limit {rows}",
                 list(columns),
                 table.name.sql()
             )

@@ -186,6 +186,37 @@ fn a_rule_fits_its_column() {
 }
 
 #[test]
+fn documents_get_a_rule_per_path_and_go_if_their_keys_are_people() {
+    let document = |text: &str| cycle(10, &[text]);
+    let found = one("extra text", &document(r#"{"email": "a@b.com", "n": 1}"#));
+    let Transform::Json { paths, .. } = found.rule.transform else { panic!("{found:?}") };
+    assert_eq!(paths.get("$.email"), Some(&Rule::plain(Transform::Email)));
+    let keyed = document(r#"{"a@b.com": {"n": 1}}"#);
+    assert_eq!(one("extra jsonb", &keyed).rule.transform, Transform::Null);
+    let empty = Transform::Constant { value: "{}".into() };
+    assert_eq!(one("extra jsonb notnull", &keyed).rule.transform, empty);
+}
+
+#[test]
+fn places_and_names_on_no_list_are_still_places_and_names() {
+    let found = one("city text", &cycle(200, &["Xanadu", "Ys", "Lyonesse"]));
+    assert_eq!(found.rule.transform, Transform::City);
+    let found = in_table("users", "first_name text", &cycle(200, &["Qfwfq", "Zzz"]));
+    assert_eq!(found.rule.transform, Transform::FirstName);
+}
+
+#[test]
+fn a_weak_name_on_a_number_needs_its_values() {
+    let catalog = catalog(&["public.t: cap int4, mobile int8, lat float8"]);
+    let mut samples = Samples::default();
+    put(&mut samples, "public.t.cap", &series(40, "{}"));
+    put(&mut samples, "public.t.mobile", &series(40, "15550100{}"));
+    let decisions = decide(&catalog, &samples);
+    let get = |column: &str| decisions.get(&name("public.t"), column).map(|found| found.class);
+    assert_eq!((get("cap"), get("mobile"), get("lat")), (None, Some("phone"), Some("geo")));
+}
+
+#[test]
 fn sensitive_codes_are_kept_and_marked_but_not_sensitive_text() {
     let found = one("religion text", &cycle(100, &["a", "b"]));
     assert!(found.sensitive && found.rule.is_keep());
@@ -216,7 +247,8 @@ fn clinic() -> (Catalog, Samples) {
     put(&mut samples, "public.patients.ssn", &series(50, "123-45-67{}"));
     put(&mut samples, "public.patients.plan", &cycle(50, &["zorro", "basic"]));
     put(&mut samples, "public.patients.religion", &cycle(50, &["zorroism", "other"]));
-    let document = r#"{"ip": "10.9.8.7", "contacts": [{"email": "zorro@corp.com"}], "note": "zorro", "zorro@x.org": 1}"#;
+    let document =
+        r#"{"ip": "10.9.8.7", "contacts": [{"email": "zorro@corp.com"}], "note": "zorro", "n": 1}"#;
     put(&mut samples, "public.patients.meta", &cycle(5, &[document]));
     put(&mut samples, "public.visits.notes", &series(50, "zorro called from +1 555 010 44{}"));
     put(&mut samples, "public.visits.status", &cycle(50, &["zorro", "closed"]));

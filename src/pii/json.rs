@@ -32,6 +32,8 @@ pub struct DocumentFinding {
     /// Classes found, each once.
     pub classes: Vec<Class>,
     pub sensitive: bool,
+    /// Object keys are addresses or numbers of people: no rule reaches keys.
+    pub keys_are_personal: bool,
 }
 
 #[derive(Default)]
@@ -46,6 +48,7 @@ pub fn classify_documents(table: &str, samples: &[&str]) -> DocumentFinding {
     let mut finding = DocumentFinding::default();
     for document in samples.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok()) {
         finding.documents += 1;
+        finding.keys_are_personal |= has_personal_key(&document, 0);
         walk(&document, "$", "", 0, &mut leaves);
     }
     for (path, (key, leaves)) in &leaves {
@@ -113,6 +116,17 @@ fn slot<'a>(
     let entry =
         leaves.entry(path.to_owned()).or_insert_with(|| (key.to_owned(), Leaves::default()));
     Some(&mut entry.1)
+}
+
+fn has_personal_key(value: &Value, depth: usize) -> bool {
+    match value {
+        _ if depth > DEPTH_MAX => false,
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| entity::has_entity(key) || has_personal_key(value, depth + 1)),
+        Value::Array(items) => items.iter().any(|item| has_personal_key(item, depth + 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// A key that a programmer wrote, not one that is data.
@@ -204,6 +218,6 @@ mod tests {
             "t",
             &[r#"{"jane@corp.com": "a@b.com", "4477123456": "c@d.org", "Alice": "e@f.org"}"#],
         );
-        assert!(found.paths.is_empty());
+        assert!(found.paths.is_empty() && found.keys_are_personal);
     }
 }

@@ -144,20 +144,22 @@ impl<'a> Binder<'a> {
         class.members.iter().map(bound).collect()
     }
 
-    /// The decision that speaks for the class: personal before unknown before harmless, then by
-    /// confidence, then the referenced member's.
+    /// The decision that speaks for the class: see [`weight`], then by confidence, then the
+    /// referenced member's.
     fn strongest(&self, class: &Class) -> Option<(ColumnRef, &'a Decision)> {
         let decisions = self.decisions;
-        let mut best: Option<(ColumnRef, &'a Decision)> = None;
+        let mut best: Option<(ColumnRef, &'a Decision, (u8, Confidence))> = None;
         for member in class.members.iter().filter(|member| self.travels(**member)) {
             let table = self.catalog.table(member.table);
             let Some(column) = table.columns.get(member.column) else { continue };
             let Some(found) = decisions.get(&table.name, &column.name) else { continue };
-            if best.is_none_or(|(_, best)| weight(found) > weight(best)) {
-                best = Some((*member, found));
+            let is_root = class.members.first() == Some(member);
+            let weight = (weight(found.judgement, is_root), found.confidence);
+            if best.is_none_or(|(_, _, best)| weight > best) {
+                best = Some((*member, found, weight));
             }
         }
-        best
+        best.map(|(member, found, _)| (member, found))
     }
 
     /// Integer and uuid primary keys, and what refers to them.
@@ -247,15 +249,16 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn weight(decision: &Decision) -> (u8, Confidence) {
-    let judgement = match decision.judgement {
-        Judgement::Personal => 3,
-        // A referenced code list speaks for the columns that refer to it.
-        Judgement::Harmless => 2,
-        Judgement::FreeText => 1,
-        Judgement::Unknown => 0,
-    };
-    (judgement, decision.confidence)
+/// A referenced code list speaks for the columns that refer to it; a referring column whose few
+/// values look like codes does not speak for the list.
+fn weight(judgement: Judgement, is_root: bool) -> u8 {
+    match judgement {
+        Judgement::Personal => 4,
+        Judgement::Harmless if is_root => 3,
+        Judgement::FreeText => 2,
+        Judgement::Unknown => 1,
+        Judgement::Harmless => 0,
+    }
 }
 
 fn all(class: &Class, rule: &Rule, origin: DefaultOrigin) -> Vec<(ColumnRef, Bound)> {

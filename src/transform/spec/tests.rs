@@ -281,3 +281,9 @@ fn ten_mistakes_are_reported_in_one_run() {
         .assert_eq(&format!("{}\n", lines.join("\n")));
     assert_eq!(found.len(), 10);
 }
+
+#[test]
+fn the_example_at_the_top_of_the_repository_is_read() {
+    let spec = parse(include_str!("../../../transforms.yaml"), "transforms.yaml").unwrap();
+    assert_eq!((spec.tables.len(), spec.references.len()), (2, 1));
+}
