@@ -12,6 +12,8 @@ const TOKEN_CHARS: u32 = 24;
 /// Shortest token that is worth one.
 const TOKEN_MIN_CHARS: u32 = 8;
 const NOISE_PERCENT: u32 = 10;
+/// Fewer digits are no identifier by themselves.
+const FORM_MIN_DIGITS: usize = 4;
 
 /// Kept and marked sensitive: changing them would make the data useless, keeping them names
 /// nobody by itself.
@@ -85,6 +87,17 @@ fn mostly(samples: &[&str], check: fn(&str) -> bool) -> bool {
     hits > 0 && hits * 2 >= filled.count()
 }
 
+/// Letters that stand in every value (`MRN-…`, `INV/…`) are part of the form, which a CHECK may
+/// insist on: only the digits are permuted then.
+fn for_identifier(samples: &[&str]) -> Vec<Transform> {
+    let form = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
+    let mut filled = samples.iter().filter(|text| !text.trim().is_empty());
+    let Some(first) = filled.next() else { return vec![Transform::Alnum] };
+    let is_form = digits(first) >= FORM_MIN_DIGITS && filled.all(|text| form(text) == form(first));
+    if is_form { vec![Transform::Digits, Transform::Alnum] } else { vec![Transform::Alnum] }
+}
+
 fn for_text(class: Class, name: &str, max_chars: Option<u32>, samples: &[&str]) -> Vec<Transform> {
     let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
     match class {
@@ -114,7 +127,7 @@ fn for_text(class: Class, name: &str, max_chars: Option<u32>, samples: &[&str]) 
         | Class::Licence
         | Class::Mrn
         | Class::HealthPlan
-        | Class::ExternalId => vec![Transform::Alnum],
+        | Class::ExternalId => for_identifier(samples),
         Class::BiometricImage if mostly(samples, validate::is_url) => {
             vec![Transform::Url, Transform::Null, Transform::TextFill]
         }

@@ -11,9 +11,15 @@ pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
     let is_text = kind.is_text();
     match transform {
         Transform::Keep | Transform::Null => true,
-        Transform::Constant { .. } => {
-            !matches!(kind, Kind::Composite | Kind::Range | Kind::Opaque | Kind::Array(_))
-        }
+        Transform::Constant { .. } => !matches!(
+            kind,
+            Kind::Composite
+                | Kind::Range
+                | Kind::Opaque
+                | Kind::Array(_)
+                | Kind::Tsvector
+                | Kind::Hstore
+        ),
         Transform::Email
         | Transform::Username
         | Transform::FirstName

@@ -41,6 +41,7 @@ use std::collections::BTreeMap;
 
 pub use super::dictionary::dictionary_hash;
 pub use catalogue::{accepts, is_injective, min_unique_chars, unique_alternative};
+pub(super) use person::LONE_TOKEN_CHARS;
 
 /// Changes whenever any fake changes for the same key and input.
 pub const ALGORITHM_VERSION: u32 = 1;

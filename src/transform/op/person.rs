@@ -17,7 +17,7 @@ const HOST_CHARS: u32 = 12;
 /// Five bits each; with a first and a last name (20 bits) about 70 bits.
 const TOKEN_CHARS: u32 = 10;
 /// A token that stands without names: 70 bits.
-pub(super) const LONE_TOKEN_CHARS: u32 = 14;
+pub(in crate::transform) const LONE_TOKEN_CHARS: u32 = 14;
 pub(super) const EMAIL_UNIQUE_CHARS: u32 = LONE_TOKEN_CHARS + HOST_CHARS;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

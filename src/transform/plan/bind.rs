@@ -190,6 +190,7 @@ impl<'a> Binder<'a> {
 
     fn tables(&mut self, bound: &BTreeMap<ColumnRef, Bound>) -> Vec<TablePlan> {
         let keyed = self.value_keyed();
+        let narrowest = self.narrowest();
         let catalog = self.catalog;
         let mut plans = Vec::with_capacity(catalog.tables.len());
         for (id, table) in catalog.iter() {
@@ -203,6 +204,7 @@ impl<'a> Binder<'a> {
                 let by_value = keyed.contains(&at);
                 let subject = self.subject(at, &got, by_value);
                 let mut shape = Target::new(table, column).shape();
+                shape.max_chars = narrowest.get(&at).copied().or(shape.max_chars);
                 // Proven by `check_shifted_key`: such a shift keeps keys apart by its subject.
                 shape.unique &= !matches!(got.rule.transform, Transform::DateShift { .. });
                 columns.push(ColumnPlan { rule: got.rule, shape, origin: got.origin, subject });
@@ -212,6 +214,19 @@ impl<'a> Binder<'a> {
             plans.push(TablePlan { table: id, name, action, filter, columns });
         }
         plans
+    }
+
+    /// Fakes are cut to the room that a column has, so columns of one class must be cut alike.
+    fn narrowest(&self) -> BTreeMap<ColumnRef, u32> {
+        let mut narrowest = BTreeMap::new();
+        for class in &self.classes.classes {
+            let room =
+                |at: &ColumnRef| self.catalog.table(at.table).columns.get(at.column)?.max_chars;
+            if let Some(least) = class.members.iter().filter_map(room).min() {
+                narrowest.extend(class.members.iter().map(|member| (*member, least)));
+            }
+        }
+        narrowest
     }
 
     /// The `where` of the table; a partition without one takes its root's.

@@ -2,9 +2,9 @@
 //!
 //! Rules are lifted over arrays: everything is asked of the element's kind.
 
-use super::catalogue::{HASH_UNIQUE_CHARS, accepts, is_injective, min_unique_chars};
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
+use crate::transform::op::{LONE_TOKEN_CHARS, accepts, is_injective, min_unique_chars};
 use crate::transform::{Rule, Shape, Transform, UnknownPath};
 use std::collections::BTreeMap;
 
@@ -194,7 +194,7 @@ pub fn fitting_names(target: &Target<'_>) -> Vec<&'static str> {
         Transform::NumberBucket { width: 1 },
         Transform::NumberNoise { percent: 1 },
         Transform::TextFill,
-        Transform::HashToken { length: HASH_UNIQUE_CHARS },
+        Transform::HashToken { length: LONE_TOKEN_CHARS },
         Transform::Json { paths: BTreeMap::new(), unknown: UnknownPath::Fill },
     ];
     let fits = |transform: &Transform| {
@@ -221,7 +221,7 @@ pub fn first_fitting<'a>(
 /// (an XML column that is not null, say).
 pub fn fill_for(targets: &[Target<'_>]) -> Option<Rule> {
     let widest = targets.iter().filter_map(|target| target.column.max_chars).min();
-    let length = widest.unwrap_or(24).clamp(HASH_UNIQUE_CHARS, 24);
+    let length = widest.unwrap_or(24).clamp(LONE_TOKEN_CHARS, 24);
     let candidates = [
         Transform::Json { paths: BTreeMap::new(), unknown: UnknownPath::Fill },
         Transform::TextFill,

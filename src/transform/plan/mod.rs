@@ -6,7 +6,6 @@
 //! column that can hold text to chance: without a decision it is filled.
 
 mod bind;
-mod catalogue;
 mod classes;
 mod decision;
 mod fit;
@@ -21,7 +20,6 @@ pub(crate) mod sketch;
 mod tests;
 
 pub use bind::bind;
-pub use catalogue::{accepts, is_injective, min_unique_chars};
 pub use decision::{Confidence, Decision, Decisions, Judgement};
 pub use fit::{Misfit, Target, carries_text, check, fill_for, first_fitting, fitting_names};
 pub use model::{ColumnPlan, DefaultOrigin, Origin, Plan, TableAction, TablePlan};
