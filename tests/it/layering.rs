@@ -17,16 +17,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     // L2 decisions
     ("ddl",        &["observe", "pg", "catalog"]),
     ("transform",  &["pg", "catalog", "row"]),
-    ("pii",        &["pg", "catalog", "row"]),
+    // findings speak of rules
+    ("pii",        &["pg", "catalog", "row", "transform"]),
     ("migrate",    &["pg", "catalog", "ddl"]),
     // L3 edges
     ("state",      &["observe", "pg", "catalog"]),
     ("instance",   &["observe", "pg"]),
     ("source",     &["observe", "pg", "catalog", "row", "ddl"]),
-    ("sink",       &["observe", "pg", "catalog", "row"]),
+    // a sink takes only what the transform stage makes
+    ("sink",       &["observe", "pg", "catalog", "row", "transform"]),
     // L4 use cases
     ("table_sync", &["observe", "pg", "catalog", "row", "transform", "state", "source", "sink"]),
-    ("clone",      &["observe", "pg", "catalog", "row", "ddl", "transform", "state", "source", "sink", "table_sync"]),
+    // literals of the schema are looked through for personal data
+    ("clone",      &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("stream",     &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("roll",       &["observe", "pg", "catalog", "ddl", "migrate", "state"]),
     ("branch",     &["observe", "pg", "catalog", "state", "instance"]),
@@ -68,7 +71,7 @@ fn modules_import_only_what_the_layer_table_allows() {
         if matches!(head, "lib" | "main") {
             return;
         }
-        let file = file.display();
+        let file = file.display().to_string();
         let Some((module, allowed)) = LAYERS.iter().find(|(name, _)| *name == head) else {
             errors.insert(format!("src/{file}: top-level module `{head}` is not in LAYERS"));
             return;
@@ -81,7 +84,9 @@ fn modules_import_only_what_the_layer_table_allows() {
             }
         }
         for path in IMPURE_PATHS {
-            if PURE.contains(module) && code.contains(path) {
+            // Unit tests may bless golden files.
+            let is_test = file.contains("tests/") || file.ends_with("tests.rs");
+            if PURE.contains(module) && !is_test && code.contains(path) {
                 errors.insert(format!("src/{file}: `{module}` is pure, it must not use `{path}`"));
             }
         }
