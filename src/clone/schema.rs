@@ -216,7 +216,7 @@ impl Archive {
     ) -> Result<Command, CloneError> {
         let list = entries.into_iter().fold(String::new(), |mut list, entry| {
             // Writing to a String cannot fail.
-            drop(writeln!(list, "{}", entry.line));
+            let _ = writeln!(list, "{}", entry.line);
             list
         });
         let list_file = self.directory.0.join("restore.list");
