@@ -331,7 +331,7 @@ fn entry(line: &str) -> Option<Entry> {
         .iter()
         .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
     let kind =
-        kind.map_or_else(|| rest.split(' ').next().unwrap_or_default(), |kind| kind).to_owned();
+        kind.copied().unwrap_or_else(|| rest.split(' ').next().unwrap_or_default()).to_owned();
     Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
 }
 

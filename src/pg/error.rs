@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// True for a wrong password, role or pg_hba entry (exit code 3).
+    /// True for a wrong password, role or `pg_hba` entry (exit code 3).
     pub fn is_authentication(&self) -> bool {
         matches!(self, Self::Authentication(_))
             || self.sqlstate().is_some_and(|state| state.starts_with("28"))
@@ -230,7 +230,8 @@ impl From<tokio_postgres::Error> for Error {
         }
         // Without a DbError the text names a step of the protocol or an OS error, never a row.
         let what = error.to_string();
-        match error.into_source().map(|source| source.downcast::<io::Error>()) {
+        let source = error.into_source().map(|source| source.downcast::<io::Error>());
+        match source {
             Some(Ok(source)) => Self::Io { what, source: *source },
             Some(Err(other)) if what.contains("authentication") => {
                 Self::Authentication(other.to_string())

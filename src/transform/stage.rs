@@ -36,7 +36,7 @@ pub struct ColumnMask {
 /// NULL needs no codec, so it can stand in for a value of any type.
 pub enum Treatment {
     Null,
-    Transform(Op),
+    Transform(Box<Op>),
 }
 
 /// What to do with the rows of one table; shared by all workers.
