@@ -7,4 +7,5 @@ mod support;
 mod demo;
 mod instance;
 mod layering;
+mod leak;
 mod observe;
