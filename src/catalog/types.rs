@@ -8,6 +8,9 @@ const DEPTH_LIMIT: u32 = 16;
 /// `VARHDRSZ`: what atttypmod of varchar(n) and char(n) adds to n (varchar.c).
 const MODIFIER_OFFSET: i32 = 4;
 
+/// int4, int8, float4, float8, date, time, timestamp, timestamptz, interval, timetz, numeric, int2.
+const ORDERED: [u32; 12] = [23, 20, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 21];
+
 pub(super) struct TypeRow {
     pub(super) name: String,
     pub(super) type_type: String,
@@ -43,7 +46,8 @@ impl Types {
             ("d", _) => self.kind_at(row.base, depth + 1),
             ("e", _) => Kind::Enum,
             ("c", _) => Kind::Composite,
-            ("r" | "m", _) => Kind::Range,
+            // A range of anything else can hold text.
+            ("r" | "m", _) if ORDERED.contains(&row.range_subtype.0) => Kind::Range,
             ("b", "citext") => Kind::Citext,
             ("b", "hstore") => Kind::Hstore,
             _ => Kind::Opaque,

@@ -138,8 +138,18 @@ fn dump(binaries: &Binaries, url: &str) -> String {
 
 fn source(cluster: &'static Cluster, places: &mut Places) -> Database {
     let database = database(cluster, "leak_source");
-    sql(&database, &places.plant(include_str!("leak/source.sql")));
+    let mut template = read_source();
+    if support::try_sql(&database, "select '<a/>'::xml").is_err() {
+        // Built without libxml: the type is there and has no values.
+        template = template.replace("('<p>' || {T:xml} || '</p>')::xml", "null");
+    }
+    sql(&database, &places.plant(&template));
     database
+}
+
+fn read_source() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/leak/source.sql");
+    std::fs::read_to_string(path).unwrap()
 }
 
 fn summary(output: &Output) -> serde_json::Value {
@@ -152,7 +162,7 @@ fn nothing_of_the_source_survives_a_detected_clone_but_the_listed_schema_literal
     for cluster in servers() {
         let mut places = Places::default();
         let source = source(cluster, &mut places);
-        assert!(places.len() > 80);
+        assert!(places.len() > 70, "{}", places.len());
         let mut site = Site::new(cluster);
         site.clone(&source, "plain", &[]).expect_code(0);
         site.clone(&source, "quiet", &["--quiet", "--log", "trace", "--format", "text"])

@@ -9,3 +9,4 @@ mod instance;
 mod layering;
 mod leak;
 mod observe;
+mod refusals;

@@ -1,5 +1,5 @@
 -- A source that holds canaries in every place that PostgreSQL has for text. Macros, one place each:
--- {T:place} a text token of row g, {N:place} a 14-digit number of row g, {L:kind|object} the token of a schema literal.
+-- T a text token of row g, N a 14-digit number of row g, L the token of a schema literal (kind|object).
 create extension citext; create extension hstore; create extension ltree;
 create schema "Odd Schema";
 create domain note as text;
@@ -21,7 +21,7 @@ create table people (
 insert into people (email, full_name, code, login, c1, x, n, s, phone, ssn, card, mobile, ip, net, mac, mac8, ip_text, status, kind, state, tags, grid, addr, addrs, moods)
 select {T:email} || '@corp-mail.net', 'Ada ' || {T:full name}, {T:char(n)}, {T:citext}, {T:meaningless c1}, {T:meaningless x}, {T:domain}, {T:domain of varchar},
   '+' || {N:phone text}, {N:ssn int8}, {N:card numeric}, {N:mobile}::text,
-  ('197.53.1.' || g % 250)::inet, ('197.53.2.' || g % 250)::cidr, ('08:9e:7c:a3:01:' || to_hex(g % 250))::macaddr, ('08:9e:7c:a3:02:01:02:' || to_hex(g % 250))::macaddr8, '197.53.3.' || g % 250,
+  ('197.53.1.' || g % 250)::inet, ('197.53.2.' || g % 250)::cidr, ('08:9e:7c:a3:01:' || lpad(to_hex(g % 250), 2, '0'))::macaddr, ('08:9e:7c:a3:02:01:02:' || lpad(to_hex(g % 250), 2, '0'))::macaddr8, '197.53.3.' || g % 250,
   case when g < 590 then 'active' else {T:late in a status} end, case when g < 590 then (array['a','b','c'])[1 + g % 3] else {T:late in a kind} end, case when g > 590 then {T:state that is empty in the sample} end,
   array[{T:array}, 'plain'], array[array[{T:2-d array}, 'b'], array['c', {T:2-d array corner}]], row({T:composite}, 'x')::address, array[row({T:array of composites}, 'x')::address], array['calm'::mood]
 from generate_series(1, 600) g;
@@ -38,7 +38,7 @@ create materialized view names as select id, full_name, email, c1 from people;
 create index on names (full_name);
 create statistics people_stats on status, kind from people;
 
-create table documents (id int primary key, body json, meta jsonb not null, raw text, attrs hstore, page xml, blob bytea, big text, vec tsvector, path ltree, jp jsonpath, tq tsquery, span textrange, spans textmultirange, flags bit varying, "Weird ""name" text, metas jsonb[], digest bytea, checksum text, b64 text, u16 bytea, n name);
+create table documents (id int primary key, body json, meta jsonb not null, raw text, attrs hstore, page xml, blob bytea, big text, vec tsvector, path ltree, jp jsonpath, tq tsquery, span textrange, spans textmultirange, flags bit varying, "Weird ""name" text, metas jsonb[], digest bytea, checksum text, b64 text, u16 text, n name);
 alter table documents alter big set storage external;
 insert into documents
 select g, json_build_object('user', json_build_object('email', {T:json email} || '@corp-mail.net', 'deep', json_build_array(json_build_object('note', {T:json deep})))),
@@ -47,7 +47,7 @@ select g, json_build_object('user', json_build_object('email', {T:json email} ||
   json_build_object('kind', 'click', 'note', {T:json in text})::text, hstore('k', {T:hstore value}) || hstore({T:hstore key}, 'v'), ('<p>' || {T:xml} || '</p>')::xml,
   convert_to({T:bytea}, 'UTF8'), repeat({T:toasted} || ' some more text. ', 400), to_tsvector('simple', {T:tsvector}), ({T:ltree} || '.a')::ltree, ('$."' || {T:jsonpath} || '"')::jsonpath, ('''' || {T:tsquery} || '''')::tsquery,
   textrange({T:range of text}, {T:range of text} || 'z'), textmultirange(textrange({T:multirange of text}, null)), B'101', {T:quoted column}, array[jsonb_build_object('a', {T:array of jsonb})],
-  convert_to({T:bytea named digest}, 'UTF8'), {T:text named checksum}, encode(convert_to({T:base64}, 'UTF8'), 'base64'), convert_to(regexp_replace({T:utf-16}, '(.)', E'\\1 ', 'g'), 'UTF8'), {T:type name}
+  convert_to({T:bytea named digest}, 'UTF8'), {T:text named checksum}, encode(convert_to({T:base64}, 'UTF8'), 'base64'), regexp_replace({T:utf-16}, '(.)', E'\\1 ', 'g'), {T:type name}
 from generate_series(1, 600) g;
 
 create table "Odd Schema"."Odd Table" ("Odd Column" text, "select" text);
