@@ -4,10 +4,10 @@ use super::sample::ColumnSample;
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
 use crate::pii::{self, Class, Finding, TextProfile};
+use crate::transform::op::{is_code, is_long_number};
 use crate::transform::plan::{
     Confidence, Decision, Judgement, Target, carries_text, fill_for, first_fitting,
 };
-use crate::transform::op::{is_code, is_long_number};
 use crate::transform::{Rule, Transform, UnknownPath};
 
 /// A name whose shape so few values have is refuted (percent).

@@ -4,7 +4,7 @@ use super::SourceArgs;
 use crate::catalog::{Catalog, RelationName};
 use crate::cli::failure::Failure;
 use crate::clone::{CloneError, Decided};
-use crate::detect;
+use crate::detect::{self, SampleError};
 use crate::pg::{ConnInfo, Error, Literal, Session};
 use crate::transform::plan::{Decisions, Plan, bind};
 use crate::transform::spec::{Diagnostic, Pattern, Place, Placed, Spec, TableSpec, parse};
@@ -33,8 +33,10 @@ impl Selection {
         let (text, file) = match &args.config {
             None => (String::new(), "transforms.yaml".to_owned()),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::usage(format!("read {}: {error}", path.display())))?;
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::usage(format!("read {}: {error}", path.display()))
+                        .hint("`backlot clone config --output FILE` writes one")
+                })?;
                 (text, path.display().to_string())
             }
         };
@@ -162,8 +164,15 @@ impl From<Undecided> for CloneError {
         match undecided {
             Undecided::Config(found) => Self::Config(found),
             Undecided::Source(source) => Self::Query { doing: "sample the source", source },
-            Undecided::Sample(error) => Self::Subset(error.to_string()),
-            Undecided::Flags(failure) => Self::Subset(failure.message().to_owned()),
+            Undecided::Sample(SampleError::Query { table, source }) => {
+                Self::Sample { table: table.to_string(), source: source.into() }
+            }
+            Undecided::Sample(SampleError::Timeout { table }) => {
+                let what = format!("a sample of {table}");
+                let source = Error::Timeout { what, seconds: detect::QUERY_TIMEOUT.as_secs() };
+                Self::Sample { table: table.to_string(), source }
+            }
+            Undecided::Flags(failure) => Self::NoSuchTable(failure.message().to_owned()),
         }
     }
 }

@@ -41,8 +41,8 @@ use constant::Constant;
 use std::collections::BTreeMap;
 
 pub use super::dictionary::dictionary_hash;
-pub use code::{is_code, is_long_number};
 pub use catalogue::{accepts, is_injective, min_unique_chars, unique_alternative};
+pub use code::{is_code, is_long_number};
 pub(super) use person::LONE_TOKEN_CHARS;
 
 /// Changes whenever any fake changes for the same key and input.

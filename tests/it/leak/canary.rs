@@ -143,24 +143,23 @@ fn address(rest: &[u8], head: &str) -> Option<u32> {
 
 /// int8, numeric, inet and macaddr as they lie in a heap page.
 fn stored(rest: &[u8]) -> Option<u32> {
-    match rest {
-        [a, b, c, d, e, f, 0, 0, ..] => {
-            let value = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]);
-            if let Some(token) = value.checked_sub(NUMBER_BASE).filter(|token| *token < 1_000_000) {
-                return u32::try_from(token).ok();
-            }
+    if let [a, b, c, d, e, f, 0, 0, ..] = rest {
+        let value = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]);
+        if let Some(token) = value.checked_sub(NUMBER_BASE).filter(|token| *token < 1_000_000) {
+            return u32::try_from(token).ok();
         }
+    }
+    match rest {
+        // numeric: the digits 73, 9351, 74pp, prrr to the base of 10 000.
         [73, 0, 0x87, 0x24, c, d, e, f, ..] => {
             let [high, low] = [u16::from_le_bytes([*c, *d]), u16::from_le_bytes([*e, *f])];
-            if (7400..7500).contains(&high) && low < 10_000 {
-                return Some((u32::from(high) - 7400) * 10_000 + u32::from(low));
-            }
+            let fits = (7400..7500).contains(&high) && low < 10_000;
+            fits.then(|| (u32::from(high) - 7400) * 10_000 + u32::from(low))
         }
-        [2, 32, 197, 53, place @ 1..=2, ..] => return Some(900_000 + u32::from(*place)),
-        [0x08, 0x9e, 0x7c, 0xa3, place @ 1..=2, ..] => return Some(900_010 + u32::from(*place)),
-        _ => {}
+        [2, 32, 197, 53, place @ 1..=2, ..] => Some(900_000 + u32::from(*place)),
+        [0x08, 0x9e, 0x7c, 0xa3, place @ 1..=2, ..] => Some(900_010 + u32::from(*place)),
+        _ => None,
     }
-    None
 }
 
 /// All files below `directory`.

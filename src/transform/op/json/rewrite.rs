@@ -6,8 +6,8 @@
 use super::scan::{self, MAX_DEPTH};
 use super::spelling::{escape_tail, plain_decimal, unescape};
 use super::{Json, Leaf, Node};
-use crate::transform::op::{Op, is_long_number};
 use crate::transform::op::integer::push_int;
+use crate::transform::op::{Op, is_long_number};
 use crate::transform::{Fault, Output, UnknownPath, Value};
 use std::cell::RefCell;
 use std::io::Write;
