@@ -383,10 +383,10 @@ fn lock(database: &Database, table: &str) -> tokio_postgres::Client {
 }
 
 #[test]
-fn a_table_that_is_locked_for_long_is_named() {
+fn a_lock_that_is_held_for_long_is_a_conflict() {
     let (source, target) = (source(newest()), database(newest(), "refusals_target"));
     let held = lock(&source, "notes");
-    refused(&source.url, &target.url, &[], 5, "conflict", &["public.notes", "lock"]);
+    refused(&source.url, &target.url, &[], 5, "conflict", &["source", "lock"]);
     drop(held);
     is_empty(&target);
 }

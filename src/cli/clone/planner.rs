@@ -207,11 +207,25 @@ async fn decisions(
         snapshot_name.map(|name| format!("{begin}; set transaction snapshot {}", Literal(name)));
     session.execute_all(import.as_deref().unwrap_or(begin)).await.map_err(Undecided::Source)?;
     let mut readable = catalog.clone();
-    readable.tables.retain(|table| table.is_readable && is_selected(spec, &table.name));
+    let hidden = behind_policies(&session, catalog).await.map_err(Undecided::Source)?;
+    readable.tables.retain(|table| {
+        table.is_readable && is_selected(spec, &table.name) && !hidden.contains(&table.oid.0)
+    });
     let samples = detect::sample(&session, &readable, selection.sample_rows)
         .await
         .map_err(Undecided::Sample)?;
     Ok(detect::decide(catalog, &samples))
+}
+
+/// Tables of which a policy hides rows from the role. They are not sampled: that would fail, and
+/// the clone refuses them later with their names.
+async fn behind_policies(session: &Session, catalog: &Catalog) -> Result<Vec<u32>, Error> {
+    let guarded = catalog.tables.iter().filter(|table| table.row_security);
+    let guarded = guarded.map(|table| table.oid.0).collect::<Vec<_>>();
+    let sql = "select o.oid from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid) \
+               where pg_catalog.row_security_active(o.oid)";
+    let rows = session.query(sql, &[&guarded]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn is_selected(spec: &Spec, name: &RelationName) -> bool {
