@@ -230,16 +230,16 @@ impl From<tokio_postgres::Error> for Error {
         }
         // Without a DbError the text names a step of the protocol or an OS error, never a row.
         let what = error.to_string();
-        let source = error.into_source().map(|source| source.downcast::<io::Error>());
-        match source {
-            Some(Ok(source)) => Self::Io { what, source: *source },
-            Some(Err(other)) if what.contains("authentication") => {
+        let aborted = || io::Error::from(io::ErrorKind::ConnectionAborted);
+        let Some(source) = error.into_source() else {
+            return Self::Io { what, source: aborted() };
+        };
+        match source.downcast::<io::Error>() {
+            Ok(source) => Self::Io { what, source: *source },
+            Err(other) if what.contains("authentication") => {
                 Self::Authentication(other.to_string())
             }
-            Some(Err(_)) | None if what.contains("authentication") => Self::Authentication(what),
-            Some(Err(_)) | None => {
-                Self::Io { what, source: io::Error::from(io::ErrorKind::ConnectionAborted) }
-            }
+            Err(_) => Self::Io { what, source: aborted() },
         }
     }
 }

@@ -37,8 +37,13 @@ fn fold(key: &DomainKey, tag: u8, text: &str, out: &mut Vec<u8>) -> Stream {
         return key.stream(tag, text.as_bytes());
     }
     let start = out.len();
-    for character in text.chars().flat_map(char::to_lowercase) {
-        push_char(out, character);
+    if text.is_ascii() {
+        out.extend_from_slice(text.as_bytes());
+        tail_mut(out, start).make_ascii_lowercase();
+    } else {
+        for character in text.chars().flat_map(char::to_lowercase) {
+            push_char(out, character);
+        }
     }
     let stream = key.stream(tag, tail(out, start));
     wipe(out, start);

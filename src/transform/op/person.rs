@@ -106,15 +106,18 @@ pub(super) fn pick(
     max_chars: Option<u32>,
     stream: &mut Stream,
 ) -> &'static str {
-    let first = stream.index(words.len());
-    let from_first = words.iter().cycle().skip(first).take(words.len());
-    let mut other = from_first.filter(|word| !has_word(text, word));
+    let (before, from_first) =
+        words.split_at_checked(stream.index(words.len())).unwrap_or_default();
+    let mut other = from_first.iter().chain(before).filter(|word| !has_word(text, word));
     let max_chars = max_chars.unwrap_or(u32::MAX) as usize;
     let drawn = other.clone().next();
     other.find(|word| word.len() <= max_chars).or(drawn).copied().unwrap_or_default()
 }
 
 fn has_word(text: &str, word: &str) -> bool {
+    if text.len() < word.len() {
+        return false;
+    }
     text.split(|character: char| !character.is_alphanumeric())
         .any(|part| part.eq_ignore_ascii_case(word))
 }
@@ -131,8 +134,12 @@ fn full_name(text: &str, stream: &mut Stream, out: &mut Vec<u8>) {
 
 /// All capitals stay all capitals, all small stay all small.
 pub(super) fn keep_case(text: &str, out: &mut [u8], start: usize) {
-    let has_upper = text.chars().any(char::is_uppercase);
-    let has_lower = text.chars().any(char::is_lowercase);
+    let (has_upper, has_lower) = if text.is_ascii() {
+        let has = |case: fn(&u8) -> bool| text.as_bytes().iter().any(case);
+        (has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase))
+    } else {
+        (text.chars().any(char::is_uppercase), text.chars().any(char::is_lowercase))
+    };
     let written = canonical::tail_mut(out, start);
     match (has_upper, has_lower) {
         (true, false) if text.chars().nth(1).is_some() => written.make_ascii_uppercase(),
