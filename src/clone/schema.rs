@@ -2,11 +2,12 @@
 //! we ever will. What they print is cut down to the first line of each error: the rest
 //! quotes statements and rows.
 
+use super::complaints::messages;
 use super::error::CloneError;
 use super::options::{Options, Tools};
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,8 +16,6 @@ use tokio::process::Command;
 const DEPENDENTS: &str = include_str!("sql/dependents.sql");
 /// `application_name` of `pg_restore`'s sessions.
 pub(super) const RESTORE_NAME: &str = "backlot restore";
-/// Shown of what a tool complains about.
-const MESSAGE_LIMIT: usize = 5;
 /// Sessions of `pg_restore` build indexes with this much memory each.
 const RESTORE_OPTIONS: &str =
     "-c maintenance_work_mem=256MB -c statement_timeout=0 -c synchronous_commit=off";
@@ -335,86 +334,9 @@ fn entry(line: &str) -> Option<Entry> {
     Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
 }
 
-/// Beginnings of messages that quote names, never values. pg_restore does not tell SQLSTATEs.
-const HARMLESS_ERRORS: &[&str] = &[
-    "could not create unique index",
-    "could not create exclusion constraint",
-    "duplicate key value violates",
-    "conflicting key value violates",
-    "insert or update on table",
-    "check constraint",
-    "new row for relation",
-    "null value in column",
-    "column \"",
-    "relation \"",
-    "type \"",
-    "schema \"",
-    "role \"",
-    "extension \"",
-    "language \"",
-    "collation \"",
-    "tablespace \"",
-    "text search ",
-    "access method \"",
-    "operator class \"",
-    "permission denied",
-    "must be ",
-    "could not open extension control file",
-    "could not extend file",
-    "could not write to file",
-    "could not load library",
-    "could not access file",
-    "value too long for type",
-    "numeric field overflow",
-    "invalid input syntax for type",
-    "division by zero",
-    "out of memory",
-    "no space left",
-    "index row ",
-    "deadlock detected",
-    "canceling statement due to",
-    "terminating connection",
-    "the database system is",
-];
-
-/// A server's message up to what it quotes; what may be the text of a function's own exception
-/// is not shown at all.
-fn safe_error(text: &str) -> String {
-    // `function f(text) does not exist` holds no value; an exception may say anything.
-    let is_missing = text.starts_with("function ") && text.ends_with(" does not exist");
-    if !is_missing && !HARMLESS_ERRORS.iter().any(|known| text.starts_with(known)) {
-        return "an error whose text may quote rows: the target's server log has it".to_owned();
-    }
-    // `invalid input syntax for type integer: "…"` quotes a value behind the colon.
-    text.split_once(": \"").map_or(text, |(text, _)| text).to_owned()
-}
-
-/// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
-/// on lines of their own and never looked at.
-fn messages(stderr: &str) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let errors = stderr.lines().filter(|line| {
-        line.contains("error:") || line.contains("ERROR:") || line.contains("FATAL:")
-    });
-    let texts = errors.map(|line| match line.rsplit_once("ERROR:") {
-        Some((_, text)) => safe_error(text.trim()),
-        None => line.split_once("error:").map_or(line, |(_, text)| text).trim().to_owned(),
-    });
-    let mut kept = texts.filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
-    let more = kept.len().saturating_sub(MESSAGE_LIMIT);
-    kept.truncate(MESSAGE_LIMIT);
-    if more > 0 {
-        kept.push(format!("and {more} more"));
-    }
-    if kept.is_empty() {
-        kept.push("it gave no reason".into());
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{entry, messages};
+    use super::entry;
 
     #[test]
     fn a_line_of_the_list_names_its_object() {
@@ -426,20 +348,5 @@ mod tests {
         );
         assert_eq!(entry("10; 1259 7 INDEX ATTACH public x o").unwrap().kind, "INDEX ATTACH");
         assert!(entry("; Archive created at 2026").is_none());
-    }
-
-    #[test]
-    fn an_error_is_shown_without_what_it_quotes() {
-        let stderr = "pg_restore: error: could not execute query: ERROR:  could not create unique index \"u\"\n\
-                      DETAIL:  Key (email)=(canary@x) is duplicated.\n\
-                      Command was: CREATE UNIQUE INDEX u ON t (email) WHERE email <> 'canary';\n\
-                      pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"canary\"\n";
-        let shown = messages(stderr);
-        let raised = "pg_restore: error: could not execute query: ERROR:  refused canary\n";
-        assert!(!messages(raised).concat().contains("canary"));
-        assert_eq!(
-            shown,
-            ["could not create unique index \"u\"", "invalid input syntax for type integer"]
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! One column: type, name and values together.
 
 use super::sample::ColumnSample;
+use super::verdict::{harmless, undecidable};
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
 use crate::pii::{self, Class, Finding, TextProfile};
@@ -387,20 +388,4 @@ fn joined(name: &Finding, value: &Finding) -> Finding {
     }
     let evidence = format!("{}; {}", name.evidence, value.evidence);
     Finding { class: value.class, confidence: Confidence::Certain, evidence }
-}
-
-fn harmless(class: &'static str, evidence: &str) -> Decision {
-    Decision {
-        rule: Rule::plain(Transform::Keep),
-        judgement: Judgement::Harmless,
-        class,
-        evidence: evidence.to_owned(),
-        confidence: Confidence::Likely,
-        sensitive: false,
-    }
-}
-
-/// Fits no column that gets here, so that the binder asks for a decision.
-fn undecidable() -> Rule {
-    Rule::plain(Transform::Null)
 }

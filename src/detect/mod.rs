@@ -10,6 +10,7 @@ mod render;
 mod sample;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use decide::decide;
 pub use render::render_yaml;

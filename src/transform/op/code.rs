@@ -23,10 +23,8 @@ pub(super) struct Code {
 
 impl Code {
     pub(super) fn apply(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<Output, Fault> {
-        match value {
-            Value::Text(text) if is_code(text) => Ok(Output::Same),
-            other => self.other.apply(other, out),
-        }
+        let is_kept = matches!(value, Value::Text(text) if is_code(text));
+        if is_kept { Ok(Output::Same) } else { self.other.apply(value, out) }
     }
 }
 

@@ -30,17 +30,16 @@ impl Places {
             let end = from.find('}').unwrap();
             let name = &from[3..end];
             let place = u32::try_from(self.names.len()).unwrap();
-            sql.push_str(before);
-            match &from[..3] {
-                "{T:" => sql.push_str(&format!(
-                    "('Zq7c' || lpad((g + {place} * 1000)::text, 6, '0') || 'x')"
-                )),
-                "{N:" => sql.push_str(&format!("({NUMBER_BASE} + {place} * 1000 + g)")),
+            let value = match &from[..3] {
+                "{T:" => format!("('Zq7c' || lpad((g + {place} * 1000)::text, 6, '0') || 'x')"),
+                "{N:" => format!("({NUMBER_BASE} + {place} * 1000 + g)"),
                 _ => {
                     self.literals.insert(place * 1000, name.to_owned());
-                    sql.push_str(&format!("Zq7c{:06}x", place * 1000));
+                    format!("Zq7c{:06}x", place * 1000)
                 }
-            }
+            };
+            sql.push_str(before);
+            sql.push_str(&value);
             self.names.push(name.to_owned());
             rest = &from[end + 1..];
         }
@@ -64,7 +63,7 @@ impl Places {
     pub(super) fn find(&self, bytes: &[u8], binary: bool) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         for (at, byte) in bytes.iter().enumerate() {
-            let rest = &bytes[at..];
+            let rest = bytes.split_at(at).1;
             let token = match byte {
                 b'z' | b'Z' => plain(rest).or_else(|| wide(rest)),
                 b'5' | b'7' => hexed(rest).or_else(|| number(rest)),
