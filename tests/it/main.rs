@@ -8,3 +8,4 @@ mod demo;
 mod instance;
 mod layering;
 mod observe;
+mod readme;
