@@ -1,0 +1,246 @@
+//! A clone in which every column is kept is the source: `pg_dump` cannot tell them apart.
+//!
+//! The dumps are compared as they are, after what follows: lines that name the time, the
+//! server's version or a random token are dropped, and the rows of a table are sorted, because
+//! ranges are written in any order.
+
+use crate::support::{
+    Cluster, Database, backlot, binaries, database, query_strings, query_value, servers, sql,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Command;
+
+const TYPES: &str = include_str!("sql/fidelity_types.sql");
+const XML: &str = include_str!("sql/fidelity_xml.sql");
+const CONTRIB: &str = include_str!("sql/fidelity_contrib.sql");
+const OBJECTS: &str = include_str!("sql/fidelity_objects.sql");
+const NEWER: &str = include_str!("sql/fidelity_18.sql");
+const KEY: (&str, &str) =
+    ("BACKLOT_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+
+/// Roles are the cluster's: made once, whichever test comes first.
+const ROLE: &str = "do $$ begin create role fidelity_reader;
+    exception when duplicate_object or unique_violation then null; end $$";
+
+/// Columns that a configuration has to name: partitions follow their root.
+const COLUMNS: &str = "
+    select n.nspname, c.relname, a.attname
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p') and not c.relispartition and a.attgenerated = ''
+      and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'backlot')
+      and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+    order by 1, 2, a.attnum";
+
+fn oldest() -> &'static Cluster {
+    servers().next().unwrap()
+}
+
+fn newest() -> &'static Cluster {
+    servers().last().unwrap()
+}
+
+/// True if both servers have it; what they lack is said once and not tested.
+fn both(what: &str, clusters: [&'static Cluster; 2], probe: &str) -> bool {
+    clusters.iter().all(|cluster| {
+        let db = database(cluster, "fidelity_probe");
+        let has = query_value(&db, probe) == "t";
+        if !has {
+            eprintln!("NOT TESTED on PostgreSQL {}: {what}", cluster.major);
+        }
+        has
+    })
+}
+
+fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
+    sql(&database(from, "fidelity_role"), ROLE);
+    sql(&database(to, "fidelity_role"), ROLE);
+    let db = database(from, "fidelity_source");
+    sql(&db, TYPES);
+    let libxml = "select exists (select from pg_config where name = 'CONFIGURE' and setting like '%with-libxml%')";
+    if both("xml (built without libxml)", [from, to], libxml) {
+        sql(&db, XML);
+    }
+    let extensions = "select count(*) = 10 from pg_available_extensions
+        where name in ('hstore', 'citext', 'ltree', 'cube', 'isn', 'seg', 'intarray', 'lo', 'btree_gist', 'pg_trgm')";
+    if both("types of contrib extensions", [from, to], extensions) {
+        sql(&db, CONTRIB);
+    }
+    sql(&db, OBJECTS);
+    if from.major >= 18 {
+        sql(&db, NEWER);
+    }
+    db
+}
+
+/// A configuration that names every column of every table, and keeps it.
+fn keep_everything(db: &Database) -> String {
+    let mut tables = BTreeMap::<String, String>::new();
+    for row in query_strings(db, COLUMNS) {
+        let [schema, table, column] = row.as_slice() else { panic!("three columns") };
+        let part = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let rules = tables.entry(format!("{}.{}", part(schema), part(table))).or_default();
+        writeln!(rules, "      {}: keep", serde_json::to_string(column).unwrap()).unwrap();
+    }
+    let mut file = "version: 1\ntables:\n".to_owned();
+    for (table, rules) in tables {
+        let table = serde_json::to_string(&table).unwrap();
+        write!(file, "  {table}:\n    columns:\n{rules}").unwrap();
+    }
+    file
+}
+
+/// Clones with every column kept; returns the target and the summary.
+fn clone(source: &Database, to: &'static Cluster, args: &[&str]) -> (Database, serde_json::Value) {
+    let target = database(to, "fidelity_target");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("keep.yaml"), keep_everything(source)).unwrap();
+    let mut all = vec!["clone", "start", "--json", "--config", "keep.yaml"];
+    all.extend(["--hold-snapshot", "0s", "--source-url", &source.url]);
+    all.extend(["--target-url", &target.url]);
+    all.extend(args);
+    let summary = backlot(dir.path(), &all, &[KEY]).expect_code(0).stdout;
+    let last = summary.lines().last().unwrap_or_default();
+    let summary: serde_json::Value = serde_json::from_str(last).unwrap();
+    assert_eq!(summary["columns_masked"], 0, "{summary:#}");
+    assert_eq!(summary["values_changed"], 0);
+    (target, summary)
+}
+
+/// What `pg_dump` prints of a database, by one `pg_dump` for both sides.
+fn dump(db: &Database, major: u32, args: &[&str]) -> String {
+    let newest = binaries().iter().find(|binaries| binaries.major == major).unwrap();
+    let output = Command::new(newest.program("pg_dump"))
+        .args(["--exclude-schema=backlot", "--dbname", &db.url])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    sort_rows(text.split_inclusive('\n').filter(|line| !names_the_run(line)))
+}
+
+fn names_the_run(line: &str) -> bool {
+    ["-- Dumped from", "-- Dumped by", "\\restrict ", "\\unrestrict "]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
+fn sort_rows<'l>(lines: impl Iterator<Item = &'l str>) -> String {
+    let (mut out, mut rows, mut in_copy) = (String::new(), Vec::new(), false);
+    for line in lines {
+        if in_copy && line != "\\.\n" {
+            rows.push(line);
+            continue;
+        }
+        rows.sort_unstable();
+        out.extend(rows.drain(..));
+        in_copy = line.starts_with("COPY ") && line.ends_with(" FROM stdin;\n");
+        out.push_str(line);
+    }
+    out
+}
+
+#[track_caller]
+fn assert_same(what: &str, source: &str, target: &str) {
+    if source == target {
+        return;
+    }
+    let only = |a: &str, b: &str| {
+        let mut counts = BTreeMap::<&str, i64>::new();
+        b.lines().for_each(|line| *counts.entry(line).or_default() += 1);
+        let mut lines = a.lines().filter(|line| {
+            let left = counts.entry(line).or_default();
+            *left -= 1;
+            *left < 0
+        });
+        lines.by_ref().take(60).map(|line| format!("  {line:.300}\n")).collect::<String>()
+    };
+    let at = source.lines().zip(target.lines()).position(|(a, b)| a != b);
+    panic!(
+        "{what} differ from line {at:?}\nonly in the source's:\n{}only in the target's:\n{}",
+        only(source, target),
+        only(target, source)
+    );
+}
+
+#[track_caller]
+fn assert_faithful(source: &Database, target: &Database, args: &[&str]) {
+    let major = source.cluster.major.max(target.cluster.major);
+    for section in ["--schema-only", "--data-only"] {
+        let args = [args, &[section]].concat();
+        assert_same(section, &dump(source, major, &args), &dump(target, major, &args));
+    }
+}
+
+#[test]
+fn a_clone_of_the_oldest_server_into_the_same_version_is_the_source() {
+    let source = source(oldest(), oldest());
+    let (target, _) = clone(&source, oldest(), &["--with-owner"]);
+    assert_faithful(&source, &target, &[]);
+}
+
+#[test]
+fn a_clone_of_the_newest_server_into_the_same_version_is_the_source() {
+    let source = source(newest(), newest());
+    let (target, _) = clone(&source, newest(), &["--with-owner"]);
+    assert_faithful(&source, &target, &[]);
+}
+
+#[test]
+fn a_clone_into_a_newer_server_is_the_source() {
+    let source = source(oldest(), newest());
+    let (target, _) = clone(&source, newest(), &["--with-owner", "--jobs", "4"]);
+    assert_faithful(&source, &target, &[]);
+}
+
+#[test]
+fn without_owners_a_clone_is_the_source_but_for_owners_and_grants() {
+    let source = source(oldest(), oldest());
+    let (target, _) = clone(&source, oldest(), &[]);
+    assert_faithful(&source, &target, &["--no-owner", "--no-privileges"]);
+}
+
+#[test]
+fn rows_that_travel_as_text_arrive_as_those_that_travel_in_binary() {
+    for cluster in servers() {
+        let source = source(cluster, cluster);
+        let (target, _) = clone(&source, cluster, &["--with-owner", "--format", "text"]);
+        assert_faithful(&source, &target, &[]);
+    }
+}
+
+/// Some MB, with holes, with rows out of line and with an inheritance child.
+const LARGE: &str = "
+    create schema large;
+    create table large.rows (id bigint primary key, body text, toasted text, more text generated always as (body || 'x') stored);
+    alter table large.rows alter toasted set storage external;
+    insert into large.rows (id, body, toasted)
+        select i, repeat(md5(i::text), 8), case when i % 500 = 0 then repeat(md5(i::text), 1000) end from generate_series(1, 20000) i;
+    delete from large.rows where id % 3 = 0 or id between 9000 and 13000;
+    update large.rows set body = body || 'updated' where id % 5 = 0;
+    create table large.child (extra regtype) inherits (large.rows);
+    insert into large.child (id, body, extra) select -i, repeat(md5(i::text), 8), 'integer' from generate_series(1, 12000) i;
+    create table large.parts (id int, body text) partition by hash (id);
+    create table large.part_0 partition of large.parts for values with (modulus 2, remainder 0);
+    create table large.part_1 partition of large.parts for values with (modulus 2, remainder 1);
+    insert into large.parts select i, repeat(md5(i::text), 4) from generate_series(1, 30000) i;";
+
+#[test]
+fn ranges_of_one_table_make_it_whole_on_one_connection_and_on_four() {
+    for cluster in servers() {
+        let source = database(cluster, "fidelity_ranges");
+        sql(&source, LARGE);
+        for jobs in ["1", "4"] {
+            for format in ["auto", "text"] {
+                let args = ["--jobs", jobs, "--range-size", "1", "--format", format];
+                let (target, summary) = clone(&source, cluster, &args);
+                let tables = summary["tables"].as_array().unwrap().len() as u64;
+                let ranges = summary["ranges_total"].as_u64().unwrap();
+                assert!(ranges > 3 * tables, "{ranges} ranges of {tables} tables");
+                assert_faithful(&source, &target, &[]);
+            }
+        }
+    }
+}
