@@ -121,7 +121,7 @@ pub async fn run<P: Planner>(
     clock.lap("data");
     run.post_data(phase, &archive).await?;
     clock.lap("indexes");
-    let sequences = run.finish().await?;
+    let sequences = run.finish(&archive).await?;
     clock.lap("finish");
 
     let literals = literals::find(snapshot.session()).await?;
@@ -304,13 +304,15 @@ impl Run<'_> {
         self.enter(Phase::Finish).await
     }
 
-    async fn finish(&mut self) -> Result<usize, CloneError> {
+    async fn finish(&mut self, archive: &Archive) -> Result<usize, CloneError> {
         self.progress.enter(Stage::Finishing);
         let Planned { catalog, plan, jobs, .. } = self.planned;
         let source = self.snapshot.session();
         finish::materialized_views(source, self.target).await?;
         let sequences = finish::sequences(source, self.target, catalog, plan).await?;
         finish::analyze(self.into, self.options.jobs, jobs).await?;
+        let resumed = self.resumed.then_some(self.target);
+        archive.restore_event_triggers(self.options, source, self.into, resumed).await?;
         Ok(sequences)
     }
 

@@ -41,6 +41,8 @@ struct Entry {
     line: String,
     object: (Oid, Oid),
     kind: String,
+    /// An event trigger or its comment: they come when nothing more is to be changed.
+    is_event_trigger: bool,
 }
 
 /// Kinds of post-data entries that fail if the object is there already. All others can be
@@ -197,15 +199,46 @@ impl Archive {
         target: &ConnInfo,
         resumed: Option<&Session>,
     ) -> Result<(), CloneError> {
-        let mut there = HashSet::new();
-        if let Some(session) = resumed {
-            let doing = "see what the interrupted run has built";
-            there = self.already_there(source, session).await.map_err(CloneError::query(doing))?;
-        }
-        let missing = self.toc.iter().filter(|entry| !there.contains(&entry.object));
+        let entries = self.toc.iter().filter(|entry| !entry.is_event_trigger);
+        let missing = self.missing(entries.collect(), source, resumed).await?;
         let mut command = self.restore(options, target, missing)?;
         command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
         finish("pg_restore", "building indexes and constraints", command).await
+    }
+
+    /// Event triggers, which would fire at whatever is changed after them (`pg_restore` by itself
+    /// makes them last, too).
+    pub(super) async fn restore_event_triggers(
+        &self,
+        options: &Options,
+        source: &Session,
+        target: &ConnInfo,
+        resumed: Option<&Session>,
+    ) -> Result<(), CloneError> {
+        let entries = self.toc.iter().filter(|entry| entry.is_event_trigger).collect::<Vec<_>>();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let missing = self.missing(entries, source, resumed).await?;
+        let mut command = self.restore(options, target, missing)?;
+        command.arg("--section=post-data");
+        finish("pg_restore", "creating event triggers", command).await
+    }
+
+    /// What an interrupted run has not made yet.
+    async fn missing<'e>(
+        &self,
+        mut entries: Vec<&'e Entry>,
+        source: &Session,
+        resumed: Option<&Session>,
+    ) -> Result<Vec<&'e Entry>, CloneError> {
+        if let Some(session) = resumed {
+            let doing = "see what the interrupted run has built";
+            let there = already_there(&entries, source, session).await;
+            let there = there.map_err(CloneError::query(doing))?;
+            entries.retain(|entry| !there.contains(&entry.object));
+        }
+        Ok(entries)
     }
 
     fn restore<'e>(
@@ -235,31 +268,30 @@ impl Archive {
         command.arg(self.file());
         Ok(command)
     }
+}
 
-    async fn already_there(
-        &self,
-        source: &Session,
-        target: &Session,
-    ) -> Result<HashSet<(Oid, Oid)>, Error> {
-        let mut there = HashSet::new();
-        let identify = source
-            .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
-            .await?;
-        let find =
-            target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
-        for entry in self.toc.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
-            let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
-            let (kind, names, args): (String, Vec<String>, Vec<String>) =
-                (row.get(0), row.get(1), row.get(2));
-            match target.query_one(&find, &[&kind, &names, &args]).await {
-                Ok(_) => drop(there.insert(entry.object)),
-                // The function raises an error for what does not exist.
-                Err(error) if error.as_db_error().is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
+async fn already_there(
+    entries: &[&Entry],
+    source: &Session,
+    target: &Session,
+) -> Result<HashSet<(Oid, Oid)>, Error> {
+    let mut there = HashSet::new();
+    let identify = source
+        .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
+        .await?;
+    let find = target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
+    for entry in entries.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
+        let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
+        let (kind, names, args): (String, Vec<String>, Vec<String>) =
+            (row.get(0), row.get(1), row.get(2));
+        match target.query_one(&find, &[&kind, &names, &args]).await {
+            Ok(_) => drop(there.insert(entry.object)),
+            // The function raises an error for what does not exist.
+            Err(error) if error.as_db_error().is_some() => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(there)
     }
+    Ok(there)
 }
 
 fn scratch_dir() -> std::io::Result<ScratchDir> {
@@ -332,7 +364,13 @@ fn entry(line: &str) -> Option<Entry> {
         .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
     let kind =
         kind.map_or_else(|| rest.split(' ').next().unwrap_or_default(), |kind| kind).to_owned();
-    Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
+    let is_event_trigger = kind == "EVENT TRIGGER" || rest.starts_with("COMMENT - EVENT TRIGGER ");
+    Some(Entry {
+        line: line.to_owned(),
+        object: (Oid(catalog), Oid(object)),
+        kind,
+        is_event_trigger,
+    })
 }
 
 /// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are

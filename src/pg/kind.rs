@@ -51,7 +51,10 @@ impl Kind {
     }
 
     /// The kind of the innermost element: itself unless it is an array.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every kind but an array is its own element")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every kind but an array is its own element"
+    )]
     pub fn element(&self) -> &Self {
         match self {
             Self::Array(element) => element.element(),

@@ -73,10 +73,6 @@ create table shop.by_mood_0 partition of shop.by_mood for values with (modulus 3
 create table shop.by_mood_1 partition of shop.by_mood for values with (modulus 3, remainder 1);
 create table shop.by_mood_2 partition of shop.by_mood for values with (modulus 3, remainder 2);
 insert into shop.by_mood select i, (enum_range(null::kinds.mood))[i % 8], 'm' || i from generate_series(1, 80) i;
-create table shop.by_moods (id int, mood kinds.mood[]) partition by hash (id, mood);
-create table shop.by_moods_0 partition of shop.by_moods for values with (modulus 2, remainder 0);
-create table shop.by_moods_1 partition of shop.by_moods for values with (modulus 2, remainder 1);
-insert into shop.by_moods select i, array[(enum_range(null::kinds.mood))[i % 8]] from generate_series(1, 80) i;
 create table shop.things (id int, made timestamptz default '2020-01-01', check (id > 0));
 create table shop.priced (price numeric(10, 2) not null);
 create table shop.goods (sku text) inherits (shop.things, shop.priced);
@@ -142,7 +138,7 @@ comment on sequence shop.plain is 'a comment on a sequence';
 
 -- Functions and what is made of them.
 create function shop.twice(x int) returns int language sql immutable strict parallel safe cost 7 as 'select x * 2';
-create function shop.standard(x int, out a int, out b text) language sql begin atomic select x, 'b'; end;
+create function shop.standard(x int, out a int, out b text) language sql begin atomic select x as a, 'b'::text as b; end;
 create function shop.many(variadic xs int[] default '{1}') returns table (i int, t text) language plpgsql security definer set search_path = shop, public set work_mem = '5MB' rows 3
     as $f$ begin return query select x, E'\\ '' $$' from unnest(xs) x; end $f$;
 create function shop.touch() returns trigger language plpgsql as $$ begin new.note := coalesce(new.note, '') || 't'; return new; end $$;
@@ -250,3 +246,4 @@ create event trigger watch_drop on sql_drop execute function shop.watch();
 alter event trigger watch_drop enable always;
 create event trigger watch_off on ddl_command_end execute function shop.watch();
 alter event trigger watch_off disable;
+comment on event trigger watch_end is 'a comment on an event trigger';
