@@ -35,7 +35,7 @@ insert into kinds.times (id, t, t0, tz, ts3) values
     (22, '23:59:59.999999', '00:00', '12:34:56.123456+05:30', null), (23, null, null, '01:02:03-00:00:01', null);
 insert into kinds.times (id, i, i_ym, i_s) values
     (30, '1 year -2 months +3 days -04:05:06.789', '178000000 years', '3 days 04:05:06.789'), (31, '0', '-1 month', '-1 second'),
-    (32, '178956970 years 7 months 2147483647 days 2562047788:00:54.775807', null, null), (33, '-1 days +24:00:00', null, null),
+    (32, '178956970 years 7 months 2147483647 days 2562047788:00:54.775806', null, null), (33, '-1 days +24:00:00', null, null),
     (34, '36500 days', null, null);
 
 create table kinds.texts (
