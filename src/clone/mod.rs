@@ -9,6 +9,7 @@ mod copy;
 mod error;
 mod finish;
 mod journal;
+mod left_behind;
 mod literals;
 mod masks;
 mod options;

@@ -8,7 +8,7 @@ use super::preflight::{self, Servers};
 use super::progress::{Progress, Stage, TableProgress};
 use super::schema::{self, Archive, LeftOut};
 use super::summary::Summary;
-use super::{finish, journal, literals, ranges, subset, summary, swap};
+use super::{finish, journal, left_behind, literals, ranges, subset, summary, swap};
 use crate::catalog::{self, Catalog};
 use crate::pg::{ConnInfo, Error, Session};
 use crate::source::Snapshot;
@@ -45,6 +45,8 @@ pub(super) struct Planned {
     pub(super) config: String,
     pub(super) jobs: Arc<Vec<TableJob>>,
     pub(super) left_out: LeftOut,
+    /// For the summary.
+    pub(super) left_behind: Vec<String>,
 }
 
 /// Seconds per phase, for the summary.
@@ -220,7 +222,8 @@ async fn plan_in<P: Planner>(
     let oids =
         catalog.tables.iter().map(|table| (table.oid, table.name.to_string())).collect::<Vec<_>>();
     let left_out = schema::left_out(source, &plan, &oids).await?;
-    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out })
+    let left_behind = left_behind::find(source).await?;
+    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out, left_behind })
 }
 
 fn fingerprint(options: &Options, servers: &Servers, plan: &Plan, key: &RootKey) -> Fingerprint {
@@ -331,6 +334,7 @@ fn warnings(planned: &Planned) -> Vec<String> {
     warnings.extend(
         dependents.map(|name| format!("{name} is left out: it depends on an excluded table")),
     );
+    warnings.extend(planned.left_behind.iter().cloned());
     warnings
 }
 

@@ -35,6 +35,32 @@ const COLUMNS: &str = "
       and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
     order by 1, 2, a.attnum";
 
+/// Settings of the database that change how values are written and read.
+fn awkward(db: &Database) {
+    for setting in [
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = 'sql_standard'",
+        "TimeZone = 'Pacific/Chatham'",
+        "extra_float_digits = -15",
+        "bytea_output = 'escape'",
+        "standard_conforming_strings = off",
+        "search_path = 'shop, kinds, extras'",
+        "xmloption = 'document'",
+        "xmlbinary = 'hex'",
+        "default_transaction_isolation = 'serializable'",
+        "row_security = on",
+        "default_text_search_config = 'english'",
+        "array_nulls = off",
+        "quote_all_identifiers = on",
+    ] {
+        run_alter(db, setting);
+    }
+}
+
+fn run_alter(db: &Database, setting: &str) {
+    sql(db, &format!("alter database \"{}\" set {setting}", db.name));
+}
+
 fn oldest() -> &'static Cluster {
     servers().next().unwrap()
 }
@@ -59,6 +85,7 @@ fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
     sql(&database(from, "fidelity_role"), ROLE);
     sql(&database(to, "fidelity_role"), ROLE);
     let db = database(from, "fidelity_source");
+    awkward(&db);
     sql(&db, TYPES);
     let libxml = "select exists (select from pg_config where name = 'CONFIGURE' and setting like '%with-libxml%')";
     if both("xml (built without libxml)", [from, to], libxml) {
@@ -274,6 +301,56 @@ fn rows_of_partitions_by_a_hash_of_oids_find_their_partition() {
                  and mood = array[(enum_range(null::mood))[{id} % 5]]"
             );
             assert_eq!(query_value(&target, &found), "1");
+        }
+    }
+}
+
+#[test]
+fn what_a_clone_leaves_behind_is_said() {
+    for cluster in servers() {
+        let source = database(cluster, "fidelity_left_behind");
+        sql(
+            &source,
+            "create table kept (id int);
+             select lo_from_bytea(0, '\\x00'), lo_from_bytea(0, '\\x01');
+             create foreign data wrapper nowhere;
+             create server elsewhere foreign data wrapper nowhere;
+             create user mapping for public server elsewhere options (password 'canary');",
+        );
+        let subscription = format!(
+            "create subscription \"{0}\" connection 'password=canary' publication p
+             with (connect = false, slot_name = none)",
+            source.name
+        );
+        sql(&source, &subscription);
+        let (target, summary) = clone(&source, cluster, &[]);
+        let warnings = summary["warnings"].to_string();
+        for said in ["2 large objects", "1 subscription", "1 user mapping"] {
+            assert!(warnings.contains(said), "{said}: {warnings}");
+        }
+        assert!(!pg_dump(&target, cluster.major, &[]).contains("canary"));
+    }
+}
+
+#[test]
+fn a_database_in_another_encoding_arrives_in_the_targets() {
+    for cluster in servers() {
+        let utf8 = database(cluster, "fidelity_encoding");
+        let name = format!("{}_latin", utf8.name);
+        let create =
+            format!("create database \"{name}\" encoding 'LATIN1' locale 'C' template template0");
+        sql(&utf8, &create);
+        let source = Database { url: cluster.url(&name), name, cluster };
+        sql(
+            &source,
+            "create type \"Größe\" as enum ('groß', 'klein');
+             create table \"Bücher\" (id int primary key, \"Größe\" \"Größe\", t text default 'é', a text[]);
+             comment on table \"Bücher\" is 'Bücher';
+             insert into \"Bücher\" values (1, 'groß', 'naïve', '{ÿ,NULL}');",
+        );
+        for format in ["auto", "text"] {
+            let (target, _) = clone(&source, cluster, &["--format", format]);
+            assert_faithful(&source, &target, &["--encoding=UTF8"]);
         }
     }
 }

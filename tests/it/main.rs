@@ -5,6 +5,7 @@
 mod support;
 
 mod demo;
+mod determinism;
 mod fidelity;
 mod instance;
 mod layering;
