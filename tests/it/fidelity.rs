@@ -44,21 +44,16 @@ fn awkward(db: &Database) {
         "extra_float_digits = -15",
         "bytea_output = 'escape'",
         "standard_conforming_strings = off",
-        "search_path = 'shop, kinds, extras'",
+        "search_path = shop, kinds, extras, public",
         "xmloption = 'document'",
         "xmlbinary = 'hex'",
         "default_transaction_isolation = 'serializable'",
         "row_security = on",
         "default_text_search_config = 'english'",
         "array_nulls = off",
-        "quote_all_identifiers = on",
     ] {
-        run_alter(db, setting);
+        sql(db, &format!("alter database \"{}\" set {setting}", db.name));
     }
-}
-
-fn run_alter(db: &Database, setting: &str) {
-    sql(db, &format!("alter database \"{}\" set {setting}", db.name));
 }
 
 fn oldest() -> &'static Cluster {
@@ -85,7 +80,6 @@ fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
     sql(&database(from, "fidelity_role"), ROLE);
     sql(&database(to, "fidelity_role"), ROLE);
     let db = database(from, "fidelity_source");
-    awkward(&db);
     sql(&db, TYPES);
     let libxml = "select exists (select from pg_config where name = 'CONFIGURE' and setting like '%with-libxml%')";
     if both("xml (built without libxml)", [from, to], libxml) {
@@ -123,6 +117,8 @@ fn keep_everything(db: &Database) -> String {
 /// Clones with every column kept; returns the target and the summary.
 fn clone(source: &Database, to: &'static Cluster, args: &[&str]) -> (Database, serde_json::Value) {
     let target = database(to, "fidelity_target");
+    awkward(source);
+    awkward(&target);
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("keep.yaml"), keep_everything(source)).unwrap();
     let mut all = vec!["clone", "start", "--json", "--config", "keep.yaml"];
@@ -248,6 +244,7 @@ fn a_clone_into_a_newer_server_is_what_the_newer_server_makes_of_the_source() {
     assert_same("rows", &dump(&source, major, &data), &dump(&target, major, &data));
 
     let restored = database(newest(), "fidelity_restored");
+    awkward(&restored);
     let schema = ["--schema-only"];
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), pg_dump(&source, major, &schema)).unwrap();
