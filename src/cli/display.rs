@@ -82,7 +82,7 @@ fn totals(progress: &Progress) -> Totals {
         // Empty tables count as a byte, so that a clone of empty tables has a way to go.
         let size = table.size_bytes.max(1);
         totals.size_bytes += size;
-        let finished = if table.range_count == 0 { size } else { size * done / table.range_count };
+        let finished = (size * done).checked_div(table.range_count).unwrap_or(size);
         let moving = table.counters.bytes.load(Ordering::Relaxed);
         totals.bytes += moving;
         totals.done_bytes += finished.max(moving.min(size));
@@ -125,7 +125,7 @@ fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
         for note in progress.take_notes() {
             match (style, &bars) {
                 (Style::Events, _) => {
-                    drop(output::json(&json!({"event": "note", "message": note})))
+                    drop(output::json(&json!({"event": "note", "message": note})));
                 }
                 (Style::Bars, Some(bars)) => bars.say(&format!("note: {note}")),
                 _ => output::say(&format!("note: {note}")), // lines, and quiet: a note is always said

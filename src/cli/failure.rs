@@ -215,9 +215,10 @@ impl From<InstanceError> for Failure {
 impl From<CloneError> for Failure {
     fn from(error: CloneError) -> Self {
         let (code, hint) = clone_code(&error);
-        let mut failure = match &error {
-            CloneError::Config(diagnostics) => Self::config(diagnostics),
-            _ => Self::new(code, error.to_string()),
+        let mut failure = if let CloneError::Config(diagnostics) = &error {
+            Self::config(diagnostics)
+        } else {
+            Self::new(code, error.to_string())
         };
         if let Some(source) = error.source() {
             failure = failure.caused_by(source);
@@ -256,8 +257,7 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
                 "rows that a policy hides would be missing: use a role with BYPASSRLS, or --exclude the tables",
             ),
         ),
-        CloneError::Config(_) => (Code::Usage, None),
-        CloneError::Subset(_) => (Code::Usage, None),
+        CloneError::Config(_) | CloneError::Subset(_) => (Code::Usage, None),
         CloneError::OtherRun { .. } => (
             Code::Refused,
             say("run it as it was, or use --restart to drop the unfinished clone and begin anew"),

@@ -39,12 +39,13 @@ struct Global {
     /// Give up after this long (90s, 15m, 2h); what is done is kept
     #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<std::time::Duration>,
-    /// What to log to stderr, as RUST_LOG (backlot=debug); rows never are
+    /// What to log to stderr, as `RUST_LOG` (backlot=debug); rows never are
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value a process")]
 enum Verb {
     /// Copy a database, anonymized
     #[command(subcommand)]

@@ -81,7 +81,11 @@ fn run_lane(work: &Work<'_>) {
             Err(source) => {
                 let failure = match source {
                     RangeError::Interrupted => CloneError::Interrupted,
-                    source => CloneError::Range { relation: range.relation.clone(), source },
+                    source @ (RangeError::Source(_)
+                    | RangeError::Target(_)
+                    | RangeError::Mask(_)) => {
+                        CloneError::Range { relation: range.relation.clone(), source }
+                    }
                 };
                 let mut slot = work.failure.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first failure is the cause; what it makes fail is not worth a word.

@@ -98,7 +98,7 @@ fn treatment(plan: &ColumnPlan, key: &RootKey) -> Result<Treatment, String> {
         return Ok(Treatment::Null);
     }
     Op::build(&plan.rule, &plan.shape, key)
-        .map(Treatment::Transform)
+        .map(|op| Treatment::Transform(Box::new(op)))
         .map_err(|error| error.to_string())
 }
 

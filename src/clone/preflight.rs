@@ -11,7 +11,6 @@ const OLDEST_MAJOR: u32 = 14;
 /// What the two servers are.
 #[derive(Clone, Debug)]
 pub(super) struct Servers {
-    pub(super) source_major: u32,
     pub(super) source_identity: String,
 }
 
@@ -38,7 +37,7 @@ pub(super) async fn servers(source: &Session, target: &Session) -> Result<Server
     }
     let source_identity =
         identity(source).await.map_err(CloneError::query("identify the source"))?;
-    Ok(Servers { source_major, source_identity })
+    Ok(Servers { source_identity })
 }
 
 async fn major(session: &Session) -> Result<u32, Error> {

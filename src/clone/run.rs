@@ -99,22 +99,22 @@ pub async fn run<P: Planner>(
     let (snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
 
     progress.enter(Stage::Planning);
-    let planned = plan_in(&snapshot, options, planner, key, unfinished.as_ref()).await?;
-    let fingerprint = fingerprint(options, &servers, &planned.plan, key);
+    let decided = plan_in(&snapshot, options, planner, key, unfinished.as_ref()).await?;
+    let fingerprint = fingerprint(options, &servers, &decided.plan, key);
     let (run_id, phase, resumed) =
-        journal::begin(&journal, &target, &planned.config, &fingerprint, &snapshot, unfinished)
+        journal::begin(&journal, &target, &decided.config, &fingerprint, &snapshot, unfinished)
             .await?;
     clock.lap("plan");
 
     let mut run = Run {
         options,
         into: &into,
-        planned: &planned,
+        planned: &decided,
         snapshot: &snapshot,
         journal: &journal,
         target: &target,
         progress,
-        run_id,
+        id: run_id,
         resumed,
     };
     let archive = run.schema(phase).await?;
@@ -149,7 +149,7 @@ pub async fn run<P: Planner>(
         literals,
         warnings,
     };
-    Ok(summary::summarise(options, &planned, facts, clock.total()))
+    Ok(summary::summarise(options, &decided, facts, clock.total()))
 }
 
 /// What [`run`] would do: nothing is written anywhere.
@@ -175,23 +175,23 @@ pub async fn plan_only<P: Planner>(
     }
     let (snapshot, _) = journal::open_snapshot(options, progress, None).await?;
     progress.enter(Stage::Planning);
-    let planned = plan_in(&snapshot, options, planner, key, None).await?;
-    let fingerprint = fingerprint(options, &servers, &planned.plan, key);
-    let ranges = ranges::plan(&planned.jobs, options.range_bytes);
+    let decided = plan_in(&snapshot, options, planner, key, None).await?;
+    let fingerprint = fingerprint(options, &servers, &decided.plan, key);
+    let ranges = ranges::plan(&decided.jobs, options.range_bytes);
     let literals = literals::find(snapshot.session()).await?;
     clock.lap("plan");
-    let warnings = warnings(&planned);
+    let warnings = warnings(&decided);
     drop(snapshot.release().await);
     let facts = summary::Facts {
         fingerprint: &fingerprint,
         resumed: false,
         copied: 0,
         ranges: &ranges,
-        sequences: planned.catalog.sequences.len(),
+        sequences: decided.catalog.sequences.len(),
         literals,
         warnings,
     };
-    Ok(summary::summarise(options, &planned, facts, clock.total()))
+    Ok(summary::summarise(options, &decided, facts, clock.total()))
 }
 
 pub(super) async fn connect(info: &ConnInfo, side: Side) -> Result<Session, CloneError> {
@@ -247,7 +247,7 @@ struct Run<'r> {
     journal: &'r Journal<'r>,
     target: &'r Session,
     progress: &'r Progress,
-    run_id: i64,
+    id: i64,
     resumed: bool,
 }
 
@@ -260,18 +260,15 @@ impl Run<'_> {
             archive.restore_pre_data(self.options, self.into).await?;
             let ranges = ranges::plan(&self.planned.jobs, self.options.range_bytes);
             let failed = CloneError::query("write the plan to the journal");
-            self.journal.plan(self.run_id, &ranges).await.map_err(failed)?;
+            self.journal.plan(self.id, &ranges).await.map_err(failed)?;
         }
         Ok(archive)
     }
 
     /// Copies what the journal does not know as done; returns how many ranges that were.
     async fn data(&mut self, phase: Phase, abort: &Arc<Abort>) -> Result<u64, CloneError> {
-        let ranges = self
-            .journal
-            .ranges(self.run_id)
-            .await
-            .map_err(CloneError::query("read the journal"))?;
+        let ranges =
+            self.journal.ranges(self.id).await.map_err(CloneError::query("read the journal"))?;
         let tables = progress_tables(&self.planned.jobs, &ranges);
         self.progress.set_tables(tables.clone());
         self.progress.enter(Stage::Data);
@@ -281,7 +278,7 @@ impl Run<'_> {
             source: self.options.source.clone(),
             target: self.into.clone(),
             snapshot_name: self.snapshot.name().to_owned(),
-            run_id: self.run_id,
+            run_id: self.id,
             jobs: Arc::clone(&self.planned.jobs),
             tables,
             lanes: self.options.jobs.max(1),
@@ -320,7 +317,7 @@ impl Run<'_> {
     }
 
     async fn enter(&self, phase: Phase) -> Result<(), CloneError> {
-        self.journal.enter(self.run_id, phase).await.map_err(CloneError::query("write the journal"))
+        self.journal.enter(self.id, phase).await.map_err(CloneError::query("write the journal"))
     }
 
     fn warnings(&self) -> Vec<String> {

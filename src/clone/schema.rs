@@ -4,6 +4,7 @@
 
 use super::error::CloneError;
 use super::options::{Options, Tools};
+use super::toc::{Entry, entry};
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
 use std::collections::{BTreeSet, HashSet};
@@ -36,15 +37,6 @@ impl Drop for ScratchDir {
     }
 }
 
-/// A line of `pg_restore --list`: `dump id; catalog oid TYPE schema name owner`.
-struct Entry {
-    line: String,
-    object: (Oid, Oid),
-    kind: String,
-    /// An event trigger or its comment: they come when nothing more is to be changed.
-    is_event_trigger: bool,
-}
-
 /// Kinds of post-data entries that fail if the object is there already. All others can be
 /// run again.
 const NOT_REPEATABLE: &[&str] = &[
@@ -61,29 +53,6 @@ const NOT_REPEATABLE: &[&str] = &[
     "PUBLICATION TABLE",
     "PUBLICATION TABLES IN SCHEMA",
 ];
-/// Longest first: a kind may be the beginning of another.
-const KINDS: &[&str] = &[
-    "PUBLICATION TABLES IN SCHEMA",
-    "PUBLICATION TABLE",
-    "CHECK CONSTRAINT",
-    "FK CONSTRAINT",
-    "EVENT TRIGGER",
-    "USER MAPPING",
-    "SUBSCRIPTION TABLE",
-    "SUBSCRIPTION",
-    "PUBLICATION",
-    "CONSTRAINT",
-    "STATISTICS",
-    "INDEX ATTACH",
-    "INDEX",
-    "TRIGGER",
-    "POLICY",
-    "RULE",
-    "ROW SECURITY",
-    "MATERIALIZED VIEW DATA",
-    "COMMENT",
-];
-
 /// Objects that are left out because a table is.
 #[derive(Default)]
 pub(super) struct LeftOut {
@@ -249,7 +218,7 @@ impl Archive {
     ) -> Result<Command, CloneError> {
         let list = entries.into_iter().fold(String::new(), |mut list, entry| {
             // Writing to a String cannot fail.
-            drop(writeln!(list, "{}", entry.line));
+            let _ = writeln!(list, "{}", entry.line);
             list
         });
         let list_file = self.directory.0.join("restore.list");
@@ -353,26 +322,6 @@ async fn list(tools: &Tools, file: &Path) -> Result<Vec<Entry>, CloneError> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(entry).collect())
 }
 
-fn entry(line: &str) -> Option<Entry> {
-    let (_, rest) = line.split_once("; ").filter(|_| !line.starts_with(';'))?;
-    let mut words = rest.splitn(3, ' ');
-    let catalog = words.next()?.parse().ok()?;
-    let object = words.next()?.parse().ok()?;
-    let rest = words.next()?;
-    let kind = KINDS
-        .iter()
-        .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
-    let kind =
-        kind.map_or_else(|| rest.split(' ').next().unwrap_or_default(), |kind| kind).to_owned();
-    let is_event_trigger = kind == "EVENT TRIGGER" || rest.starts_with("COMMENT - EVENT TRIGGER ");
-    Some(Entry {
-        line: line.to_owned(),
-        object: (Oid(catalog), Oid(object)),
-        kind,
-        is_event_trigger,
-    })
-}
-
 /// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
 /// on lines of their own and never looked at.
 fn messages(stderr: &str) -> Vec<String> {
@@ -402,19 +351,7 @@ fn messages(stderr: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{entry, messages};
-
-    #[test]
-    fn a_line_of_the_list_names_its_object() {
-        let line = entry("3345; 2606 16390 FK CONSTRAINT public orders orders \"x y\" fkey owner")
-            .unwrap();
-        assert_eq!(
-            (line.kind.as_str(), line.object.0.0, line.object.1.0),
-            ("FK CONSTRAINT", 2606, 16390)
-        );
-        assert_eq!(entry("10; 1259 7 INDEX ATTACH public x o").unwrap().kind, "INDEX ATTACH");
-        assert!(entry("; Archive created at 2026").is_none());
-    }
+    use super::messages;
 
     #[test]
     fn an_error_is_shown_without_what_it_quotes() {

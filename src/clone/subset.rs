@@ -44,7 +44,7 @@ fn refuse_dangling(plan: &Plan, catalog: &Catalog) -> Result<(), CloneError> {
     Ok(())
 }
 
-fn own_filter<'p>(id: TableId, plan: &'p Plan) -> Option<&'p str> {
+fn own_filter(id: TableId, plan: &Plan) -> Option<&str> {
     plan.table(id).and_then(|table| table.filter.as_deref())
 }
 
@@ -93,7 +93,7 @@ fn condition(
     Ok(Some(joined))
 }
 
-fn outgoing<'c>(id: TableId, catalog: &'c Catalog) -> impl Iterator<Item = &'c ForeignKey> {
+fn outgoing(id: TableId, catalog: &Catalog) -> impl Iterator<Item = &ForeignKey> {
     let belongs = move |key: &&ForeignKey| {
         catalog.find(&key.from).is_some_and(|from| from == id || catalog.partition_root(from) == id)
     };

@@ -58,6 +58,14 @@ impl ServerGuard {
         Self::watch(server, scratch)
     }
 
+    /// Lets the server live on: it is the caller's to stop now.
+    pub fn release(mut self) {
+        // A watchdog that is gone already watches nothing.
+        drop(self.watchdog.kill());
+        drop(self.watchdog.wait());
+        std::mem::forget(self);
+    }
+
     fn watch(server: Server, scratch: PathBuf) -> Result<Self, InstanceError> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", WATCHDOG, "backlot-watchdog"]).arg(server.data_dir()).arg(scratch);

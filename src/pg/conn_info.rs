@@ -3,7 +3,7 @@
 
 use crate::pg::Error;
 use secrecy::{ExposeSecret, SecretString};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 /// `sslmode`. The default is libpq's `prefer`.
@@ -56,7 +56,7 @@ impl ConnInfo {
             sslrootcert: None,
             connect_timeout_s: DEFAULT_CONNECT_TIMEOUT_S,
         };
-        for (key, value) in settings {
+        for (key, value) in settings.into_iter().filter(|(_, value)| !value.is_empty()) {
             info.set(&key, value)?;
         }
         if info.user.is_empty() {
@@ -74,8 +74,7 @@ impl ConnInfo {
     fn set(&mut self, key: &str, value: String) -> Result<(), Error> {
         let bad = |what: &str| Error::Url(format!("{key}: {what}"));
         match key {
-            "host" | "hostaddr" if !value.is_empty() => self.host = value,
-            "host" | "hostaddr" => {}
+            "host" | "hostaddr" => self.host = value,
             "port" => self.port = value.parse().map_err(|_| bad("not a port number"))?,
             "user" => self.user = value,
             "password" => self.password = Some(SecretString::from(value)),
@@ -188,7 +187,8 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// True for a wrong password, role or pg_hba entry (exit code 3).
+    /// True for a wrong password, role or `pg_hba` entry (exit code 3).
     pub fn is_authentication(&self) -> bool {
         matches!(self, Self::Authentication(_))
             || self.sqlstate().is_some_and(|state| state.starts_with("28"))
@@ -230,15 +230,16 @@ impl From<tokio_postgres::Error> for Error {
         }
         // Without a DbError the text names a step of the protocol or an OS error, never a row.
         let what = error.to_string();
-        match error.into_source().map(|source| source.downcast::<io::Error>()) {
-            Some(Ok(source)) => Self::Io { what, source: *source },
-            Some(Err(other)) if what.contains("authentication") => {
+        let aborted = || io::Error::from(io::ErrorKind::ConnectionAborted);
+        let Some(source) = error.into_source() else {
+            return Self::Io { what, source: aborted() };
+        };
+        match source.downcast::<io::Error>() {
+            Ok(source) => Self::Io { what, source: *source },
+            Err(other) if what.contains("authentication") => {
                 Self::Authentication(other.to_string())
             }
-            Some(Err(_)) | None if what.contains("authentication") => Self::Authentication(what),
-            Some(Err(_)) | None => {
-                Self::Io { what, source: io::Error::from(io::ErrorKind::ConnectionAborted) }
-            }
+            Err(_) => Self::Io { what, source: aborted() },
         }
     }
 }

@@ -49,7 +49,7 @@ impl Session {
             .dbname(&info.dbname)
             .application_name(application_name)
             .connect_timeout(Duration::from_secs(info.connect_timeout_s))
-            .tcp_user_timeout(Duration::from_secs(60))
+            .tcp_user_timeout(Duration::from_mins(1))
             .keepalives_idle(Duration::from_secs(30))
             .ssl_mode(match info.sslmode {
                 SslMode::Disable => tokio_postgres::config::SslMode::Disable,
@@ -86,16 +86,21 @@ impl Session {
 fn at(info: &ConnInfo, error: Error) -> Error {
     match error {
         Error::Io { source, .. } => Error::io(format!("connect to {info}"), source),
-        other => other,
+        other @ (Error::Server(_)
+        | Error::Tls { .. }
+        | Error::Authentication(_)
+        | Error::Protocol(_)
+        | Error::Timeout { .. }
+        | Error::Url(_)) => other,
     }
 }
 
 pub(crate) fn pin_statement() -> String {
     let mut sql = String::new();
     for (name, value) in PINNED {
-        sql.push_str(&format!("set {name} = '{value}';"));
+        sql.extend(["set ", name, " = '", value, "';"]);
     }
-    sql.push_str(&format!("set lock_timeout = '{LOCK_TIMEOUT}';"));
+    sql.extend(["set lock_timeout = '", LOCK_TIMEOUT, "';"]);
     sql
 }
 

@@ -5,6 +5,11 @@
 //! come from `postgres-protocol`.
 //! Source: <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY>
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "`Message` is the library's: what is not named breaks the protocol"
+)]
+
 mod auth;
 mod stream;
 
@@ -27,7 +32,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 const MESSAGE_LIMIT_BYTES: usize = 0x3fff_ffff + 1024;
 /// A server that says nothing for this long while it owes an answer is gone. Long, because a
 /// COPY may rightly be silent while a `where` clause skips rows.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(3600);
+const SILENCE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A blocking connection.
 pub struct Wire {
@@ -108,7 +113,7 @@ impl Wire {
         for (name, value) in PINNED {
             // An empty search_path cannot be said here; data-path statements qualify all names.
             if !value.is_empty() {
-                options.push_str(&format!(" -c {name}={value}"));
+                options.extend([" -c ", name, "=", value]);
             }
         }
         let parameters = [
@@ -205,7 +210,7 @@ impl Wire {
         loop {
             match self.message()? {
                 Message::CommandComplete(body) => {
-                    rows = copied_rows(body.tag().unwrap_or_default())
+                    rows = copied_rows(body.tag().unwrap_or_default());
                 }
                 Message::ErrorResponse(body) => failure = Some(server_error(&body)),
                 Message::ReadyForQuery(_) => break,

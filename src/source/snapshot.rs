@@ -42,7 +42,7 @@ enum Holder {
 }
 
 /// Longest wait for the keeper to take or adopt the snapshot.
-const KEEPER_TIMEOUT: Duration = Duration::from_secs(60);
+const KEEPER_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Snapshot {
     /// Takes a new snapshot, or adopts one that a keeper still holds.
@@ -110,7 +110,7 @@ impl Snapshot {
 }
 
 /// 42704 (undefined object) is PostgreSQL 17+'s answer, 22023 the older ones', to a snapshot
-/// that no longer exists (snapmgr.c ImportSnapshot).
+/// that no longer exists (snapmgr.c `ImportSnapshot`).
 fn lost_or(error: Error, adopt: Option<&str>) -> SnapshotError {
     match error.sqlstate() {
         Some("22023" | "42704") if adopt.is_some() => SnapshotError::Lost,

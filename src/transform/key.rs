@@ -162,14 +162,26 @@ impl DomainKey {
 
     /// `HMAC-SHA256(K_domain, tag ‖ length as u64 big-endian ‖ canonical)`.
     pub fn prf(&self, tag: u8, canonical: &[u8]) -> [u8; 32] {
-        let mut hash = Absorb::new(self.inner);
-        hash.update(&[tag]);
-        hash.update(&(canonical.len() as u64).to_be_bytes());
-        hash.update(canonical);
-        let digest = Zeroizing::new(hash.finish());
-        let mut outer = Absorb::new(self.outer);
-        outer.update(&digest[..]);
-        outer.finish()
+        let mut inner = self.inner;
+        if let Some(block) = last_block(tag, canonical) {
+            compress256(&mut inner, &[block]);
+        } else {
+            let mut hash = Absorb::new(inner);
+            hash.update(&[tag]);
+            hash.update(&(canonical.len() as u64).to_be_bytes());
+            hash.update(canonical);
+            inner = hash.finish();
+        }
+        // The digest, its end mark, and the length of a padded key and a digest in bits.
+        let mut block = [0; BLOCK_BYTES];
+        for (chunk, word) in block.as_chunks_mut().0.iter_mut().zip(inner) {
+            *chunk = word.to_be_bytes();
+        }
+        block[32] = 0x80;
+        block[62] = 3;
+        let mut outer = self.outer;
+        compress256(&mut outer, &[block]);
+        words_to_bytes(outer)
     }
 
     /// An endless keyed sequence for one value: first the PRF's own 32 bytes, then blocks
@@ -204,6 +216,24 @@ fn pad_state(key: &[u8; 32], pad: u8) -> [u32; 8] {
     state
 }
 
+/// The only block of a short message (most values are), padded as SHA-256 wants it; `None` if
+/// the message is longer.
+fn last_block(tag: u8, canonical: &[u8]) -> Option<[u8; BLOCK_BYTES]> {
+    const HEAD_BYTES: usize = 9;
+    let mut block = [0; BLOCK_BYTES];
+    let end = HEAD_BYTES + canonical.len();
+    if end > BLOCK_BYTES - HEAD_BYTES {
+        return None;
+    }
+    block[0] = tag;
+    block[1..HEAD_BYTES].copy_from_slice(&(canonical.len() as u64).to_be_bytes());
+    block.get_mut(HEAD_BYTES..end)?.copy_from_slice(canonical);
+    *block.get_mut(end)? = 0x80;
+    let length_bits = ((BLOCK_BYTES + end) as u64) * 8;
+    block[56..].copy_from_slice(&length_bits.to_be_bytes());
+    Some(block)
+}
+
 /// SHA-256 continued from a state that has absorbed exactly one block.
 struct Absorb {
     state: [u32; 8],
@@ -235,7 +265,7 @@ impl Absorb {
         }
     }
 
-    fn finish(mut self) -> [u8; 32] {
+    fn finish(mut self) -> [u32; 8] {
         let length_bits = self.total_bytes * 8;
         if let Some([end, rest @ ..]) = self.block.get_mut(self.filled..) {
             *end = 0x80;
@@ -249,7 +279,7 @@ impl Absorb {
             *tail = length_bits.to_be_bytes();
         }
         compress256(&mut self.state, &[self.block]);
-        words_to_bytes(self.state)
+        self.state
     }
 }
 

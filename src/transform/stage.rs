@@ -4,11 +4,13 @@
 //! for a table of which every column is kept by decision. Nothing else in the crate can make one.
 
 mod binary;
+mod memo;
 mod text;
 
 use crate::pg::{Format, Kind};
 use crate::transform::Fault;
 use crate::transform::op::Op;
+use memo::Memo;
 
 /// Masked or explicitly kept rows as CopyData messages, ready to send.
 #[derive(Clone, Copy)]
@@ -36,7 +38,7 @@ pub struct ColumnMask {
 /// NULL needs no codec, so it can stand in for a value of any type.
 pub enum Treatment {
     Null,
-    Transform(Op),
+    Transform(Box<Op>),
 }
 
 /// What to do with the rows of one table; shared by all workers.
@@ -83,6 +85,8 @@ pub struct Stage<'m> {
     column_count: usize,
     /// Values that came out other than they went in, per mask.
     changed: Vec<u64>,
+    /// Per mask.
+    memos: Vec<Memo>,
     scratch: Scratch,
     out: Vec<u8>,
 }
@@ -107,7 +111,16 @@ const HEADER_BYTES: usize = 5;
 impl<'m> Stage<'m> {
     pub fn new(masks: &'m [ColumnMask], format: Format, column_count: usize) -> Self {
         let changed = vec![0; masks.len()];
-        Self { masks, format, column_count, changed, scratch: Scratch::default(), out: Vec::new() }
+        let memos = masks.iter().map(|_| Memo::new()).collect();
+        Self {
+            masks,
+            format,
+            column_count,
+            changed,
+            memos,
+            scratch: Scratch::default(),
+            out: Vec::new(),
+        }
     }
 
     /// Masks whole CopyData frames as they came from the source.

@@ -4,6 +4,8 @@
 //! The schema has one table per type, in it one column per transform that the type takes and one
 //! of arrays, and the same values in all of them.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use crate::support::{
     Cluster, Database, backlot, database, query_strings, query_value, servers, sql,
 };
@@ -124,7 +126,7 @@ fn samples() -> Vec<Sample> {
         sample(Kind::Int4, "int4", "-5", LONG_INTEGERS),
         sample(Kind::Int8, "int8", "-5", LONGEST_INTEGERS),
         sample(Kind::Numeric, "numeric", "-5.50", DECIMALS),
-        sample(Kind::Numeric, "numeric(40,10)", "-5.50", &DECIMALS.split_at(11).0),
+        sample(Kind::Numeric, "numeric(40,10)", "-5.50", DECIMALS.split_at(11).0),
         sample(Kind::Float4, "float4", "-5.5", FLOATS),
         sample(Kind::Float8, "float8", "-5.5", FLOATS),
         sample(Kind::Bool, "bool", "true", &["t", "f"]),

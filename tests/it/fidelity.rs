@@ -5,6 +5,8 @@
 //! ranges are written in any order. Where `pg_dump` itself loads rows through the partitioned
 //! table (hashed enums), they are the rows of that one table.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use crate::support::{
     Cluster, Database, backlot, binaries, database, query_strings, query_value, servers, sql,
 };
@@ -65,6 +67,7 @@ fn newest() -> &'static Cluster {
 }
 
 /// True if both servers have it; what they lack is said once and not tested.
+#[expect(clippy::print_stderr, reason = "what is not tested must be seen")]
 fn both(what: &str, clusters: [&'static Cluster; 2], probe: &str) -> bool {
     clusters.iter().all(|cluster| {
         let db = database(cluster, "fidelity_probe");
@@ -200,11 +203,11 @@ fn assert_same(what: &str, source: &str, target: &str) {
             *left -= 1;
             *left < 0
         });
-        lines.by_ref().take(60).map(|line| format!("  {line:.300}\n")).collect::<String>()
+        lines.by_ref().take(60).map(|line| format!("  {line:.300}")).collect::<Vec<_>>().join("\n")
     };
     let at = source.lines().zip(target.lines()).position(|(a, b)| a != b);
     panic!(
-        "{what} differ from line {at:?}\nonly in the source's:\n{}only in the target's:\n{}",
+        "{what} differ from line {at:?}\nonly in the source's:\n{}\nonly in the target's:\n{}",
         only(source, target),
         only(target, source)
     );

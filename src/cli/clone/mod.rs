@@ -12,7 +12,9 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 pub(super) use planner::{Selection, decide};
-pub(super) use report::print_summary;
+pub(super) use preview::table as preview_table;
+pub(super) use report::{print_brief, print_summary};
+pub(super) use start::{default_jobs, supervised};
 
 #[derive(Subcommand)]
 pub(super) enum CloneVerb {

@@ -35,6 +35,12 @@ pub(in crate::cli) fn print_summary(
     closing(summary, is_plan)
 }
 
+/// Tables and totals only.
+pub(in crate::cli) fn print_brief(summary: &Summary) -> Result<(), Failure> {
+    output::line(&tables(&summary.tables, false).to_string())?;
+    closing(summary, false)
+}
+
 fn tables(tables: &[TableSummary], is_plan: bool) -> Table {
     let mut shown = Table::new();
     shown.load_style(presets::NOTHING);

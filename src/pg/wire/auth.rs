@@ -1,5 +1,10 @@
 //! Authentication of a [`Wire`](super::Wire): trust, password, MD5, SCRAM-SHA-256.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "`Message` is the library's: what is not named breaks the protocol"
+)]
+
 use super::{Wire, server_error};
 use crate::pg::{ConnInfo, Error};
 use fallible_iterator::FallibleIterator;

@@ -83,7 +83,6 @@ pub(crate) fn encode(
 ) -> Result<(), Fault> {
     let misfit = Err(Fault::WrongKind);
     match (output, kind) {
-        (Output::Null, _) => return misfit,
         (Output::Same, _) => out.extend_from_slice(input),
         (Output::Text, Kind::Numeric) => {
             return numeric::encode(utf8(text)?, numeric::scale(input), out);
@@ -97,18 +96,18 @@ pub(crate) fn encode(
             Kind::Text | Kind::Bpchar | Kind::Citext | Kind::Xml | Kind::Enum | Kind::Json,
         )
         | (Output::Bytes, Kind::Bytea | Kind::Macaddr | Kind::Macaddr8) => {
-            out.extend_from_slice(text)
+            out.extend_from_slice(text);
         }
         (Output::Int(value), Kind::Int2) => {
-            out.extend_from_slice(&int::<i16>(value)?.to_be_bytes())
+            out.extend_from_slice(&int::<i16>(value)?.to_be_bytes());
         }
         (Output::Int(value), Kind::Int4) => {
-            out.extend_from_slice(&int::<i32>(value)?.to_be_bytes())
+            out.extend_from_slice(&int::<i32>(value)?.to_be_bytes());
         }
         (Output::Int(value), Kind::Int8) => out.extend_from_slice(&value.to_be_bytes()),
         #[expect(clippy::cast_possible_truncation, reason = "float4 columns hold float4")]
         (Output::Float(value), Kind::Float4) => {
-            out.extend_from_slice(&(value as f32).to_be_bytes())
+            out.extend_from_slice(&(value as f32).to_be_bytes());
         }
         (Output::Float(value), Kind::Float8) => out.extend_from_slice(&value.to_be_bytes()),
         (Output::Bool(value), Kind::Bool) => out.push(u8::from(value)),

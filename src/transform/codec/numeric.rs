@@ -36,11 +36,15 @@ pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         Some((usize::from(count), weight.cast_signed(), sign, rest))
     });
     let (count, weight, sign, digits) = header.ok_or(Fault::Malformed)?;
-    match sign {
-        NAN => return Ok(out.extend_from_slice(b"NaN")),
-        POSITIVE_INFINITY => return Ok(out.extend_from_slice(b"Infinity")),
-        NEGATIVE_INFINITY => return Ok(out.extend_from_slice(b"-Infinity")),
-        _ => {}
+    let special = match sign {
+        NAN => Some("NaN"),
+        POSITIVE_INFINITY => Some("Infinity"),
+        NEGATIVE_INFINITY => Some("-Infinity"),
+        _ => None,
+    };
+    if let Some(special) = special {
+        out.extend_from_slice(special.as_bytes());
+        return Ok(());
     }
     if digits.len() != count * 2 {
         return Err(Fault::Malformed);

@@ -96,7 +96,6 @@ pub(crate) fn encode(
 ) -> Result<(), Fault> {
     // Writing to a Vec cannot fail.
     match (output, kind) {
-        (Output::Null, _) => return Err(Fault::WrongKind),
         (Output::Same, _) => out.extend_from_slice(input),
         (
             Output::Text,
@@ -123,10 +122,10 @@ pub(crate) fn encode(
         (Output::Date(value), Kind::Date) => datetime::write_date(value, out),
         (Output::Timestamp(value), Kind::Timestamp) => datetime::write_timestamp(value, false, out),
         (Output::Timestamp(value), Kind::Timestamptz) => {
-            datetime::write_timestamp(value, true, out)
+            datetime::write_timestamp(value, true, out);
         }
         (Output::Inet(address, prefix), Kind::Inet | Kind::Cidr) => {
-            drop(write!(out, "{address}/{prefix}"))
+            drop(write!(out, "{address}/{prefix}"));
         }
         _ => return Err(Fault::WrongKind), // every other pair is an op that answered with the wrong kind
     }

@@ -37,15 +37,30 @@ impl Stage<'_> {
         let length =
             index(bytes, self.column_count, &mut self.scratch.fields).ok_or(StageError::Stream)?;
         let mut copied = 0;
-        for (mask, changed) in self.masks.iter().zip(&mut self.changed) {
+        let masks = self.masks.iter().zip(&mut self.changed).zip(&mut self.memos);
+        for ((mask, changed), memo) in masks {
             let Some(&Some((start, field_length))) = self.scratch.fields.get(mask.position) else {
                 continue;
             };
             let field = bytes.get(start..start + field_length).ok_or(StageError::Stream)?;
             self.out.extend_from_slice(bytes.get(copied..start - 4).ok_or(StageError::Stream)?);
             copied = start + field_length;
+            let known = mask.subject.is_empty() && memo.takes(field);
+            if let Some(made) = known.then(|| memo.get(field)).flatten() {
+                self.out.extend_from_slice(&u32::try_from(made.len()).unwrap_or(0).to_be_bytes());
+                self.out.extend_from_slice(made);
+                *changed += u64::from(made != field);
+                continue;
+            }
+            let place = self.out.len() + 4;
             *changed +=
                 u64::from(mask_field(mask, bytes, field, &mut self.scratch, &mut self.out)?);
+            if known
+                && let Some(made) = self.out.get(place..)
+                && self.out.get(place - 4) == Some(&0)
+            {
+                memo.put(field, made);
+            }
         }
         self.out.extend_from_slice(bytes.get(copied..length).ok_or(StageError::Stream)?);
         Ok(length)

@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run stops")]
 
+mod stage;
+
 use backlot::pg::Kind;
 use backlot::transform::key::RootKey;
 use backlot::transform::op::Op;
@@ -60,6 +62,7 @@ fn main() {
         texts(&format!("json (200 bytes, {unknown:?})"), json, Kind::Jsonb, &documents);
     }
     scalars(&root);
+    stage::measure(&root);
 }
 
 fn scalars(root: &RootKey) {

@@ -1,0 +1,115 @@
+//! `backlot demo`: the main job on embedded defaults, end to end.
+//!
+//! Starts two servers of its own, fills one with a clinic and its shop, clones it into the
+//! other, shows some rows, and proves what it claims.
+
+mod proof;
+mod stage;
+
+use super::clone::{Selection, decide, preview_table, print_brief, supervised};
+use super::failure::Failure;
+use super::{Global, environment, output};
+use crate::clone::{Options, RANGE_BYTES};
+use crate::source::Keeper;
+use crate::transform::key::RootKey;
+use clap::Args;
+use proof::Proof;
+use secrecy::SecretString;
+use serde_json::json;
+use stage::Stage;
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// Leave both servers running and print their URLs
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Columns of the sample that are shown before and after.
+const SHOWN: &[(&str, &str)] = &[
+    ("clinic.patients", "first_name"),
+    ("clinic.patients", "email"),
+    ("clinic.patients", "mrn"),
+    ("clinic.patients", "ssn"),
+    ("clinic.patients", "phone"),
+    ("clinic.patients", "birth_date"),
+    ("clinic.patients", "contacts"),
+    ("clinic.notes", "body"),
+    ("clinic.devices", "last_ip"),
+    ("shop.accounts", "email"),
+];
+const SHOWN_ROWS: u32 = 2;
+
+pub(super) async fn run(args: DemoArgs, global: &Global) -> Result<(), Failure> {
+    let talk = |text: &str| {
+        if !global.json && !global.quiet {
+            output::say(text);
+        }
+    };
+    talk("starting two PostgreSQL servers of our own");
+    let stage = Stage::build(talk).await?;
+    let key = RootKey::new(random_key()?);
+    let selection = Selection::detected(DEMO_SAMPLE_ROWS);
+    let options = options(&stage)?;
+    talk("cloning the clinic, anonymized");
+    let summary = supervised(&options, &selection, &key, global).await?;
+    let (columns, jobs) = stage.look(&selection, &key, SHOWN_ROWS).await?;
+    let shown = SHOWN.iter().filter_map(|(table, column)| {
+        columns.iter().find(|shown| shown.table == *table && shown.column == *column).cloned()
+    });
+    let shown = shown.collect::<Vec<_>>();
+    let proof = Proof::run(&stage.source, &stage.target, &jobs).await?;
+    if global.json {
+        output::json(&json!({
+            "event": "demo", "rows": summary.rows, "values_changed": summary.values_changed,
+            "seconds": summary.seconds, "proof": proof, "sample": shown,
+            "source_url": args.keep.then(|| stage.source.to_string()),
+            "target_url": args.keep.then(|| stage.target.to_string()),
+        }))?;
+    } else {
+        output::line(&format!("\n{}\n", preview_table(&shown)))?;
+        print_brief(&summary)?;
+        output::line(&proof.to_string())?;
+    }
+    proof.check()?;
+    if args.keep {
+        let (source, target, directory) = stage.keep();
+        if !global.json {
+            output::line(&format!("\nsource: {source}\nclone:  {target}"))?;
+            output::line(&format!("look around with: psql '{target}'"))?;
+            output::line(&format!("both stop and go with: {directory}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Enough for every class of the sample.
+const DEMO_SAMPLE_ROWS: u32 = 200;
+
+fn options(stage: &Stage) -> Result<Options, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::internal(format!("find this program: {error}")))?;
+    Ok(Options {
+        source: stage.source.clone(),
+        source_url: SecretString::from(stage.source.to_string()),
+        target: stage.target.clone(),
+        tools: environment::tools(stage.major)?,
+        config_hash: "demo".into(),
+        keeper: Keeper::Process { program, hold_s: 60 },
+        jobs: super::clone::default_jobs(),
+        replace: false,
+        restart: false,
+        with_owner: false,
+        format: None,
+        range_bytes: RANGE_BYTES,
+    })
+}
+
+fn random_key() -> Result<[u8; 32], Failure> {
+    use std::io::Read;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Failure::internal(format!("make a key: {error}")))?;
+    Ok(bytes)
+}
