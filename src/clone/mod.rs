@@ -9,6 +9,7 @@ mod copy;
 mod error;
 mod finish;
 mod journal;
+mod left_behind;
 mod literals;
 mod masks;
 mod options;
@@ -21,6 +22,7 @@ mod schema;
 mod subset;
 mod summary;
 mod swap;
+mod toc;
 
 pub use error::{CloneError, Side};
 pub use literals::SchemaLiteral;

@@ -8,7 +8,7 @@ use super::preflight::{self, Servers};
 use super::progress::{Progress, Stage, TableProgress};
 use super::schema::{self, Archive, LeftOut};
 use super::summary::Summary;
-use super::{finish, journal, literals, ranges, subset, summary, swap};
+use super::{finish, journal, left_behind, literals, ranges, subset, summary, swap};
 use crate::catalog::{self, Catalog};
 use crate::pg::{ConnInfo, Error, Session};
 use crate::source::Snapshot;
@@ -45,6 +45,8 @@ pub(super) struct Planned {
     pub(super) config: String,
     pub(super) jobs: Arc<Vec<TableJob>>,
     pub(super) left_out: LeftOut,
+    /// For the summary.
+    pub(super) left_behind: Vec<String>,
 }
 
 /// Seconds per phase, for the summary.
@@ -121,7 +123,7 @@ pub async fn run<P: Planner>(
     clock.lap("data");
     run.post_data(phase, &archive).await?;
     clock.lap("indexes");
-    let sequences = run.finish().await?;
+    let sequences = run.finish(&archive).await?;
     clock.lap("finish");
 
     let literals = literals::find(snapshot.session()).await?;
@@ -220,7 +222,8 @@ async fn plan_in<P: Planner>(
     let oids =
         catalog.tables.iter().map(|table| (table.oid, table.name.to_string())).collect::<Vec<_>>();
     let left_out = schema::left_out(source, &plan, &oids).await?;
-    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out })
+    let left_behind = left_behind::find(source).await?;
+    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out, left_behind })
 }
 
 fn fingerprint(options: &Options, servers: &Servers, plan: &Plan, key: &RootKey) -> Fingerprint {
@@ -301,13 +304,15 @@ impl Run<'_> {
         self.enter(Phase::Finish).await
     }
 
-    async fn finish(&mut self) -> Result<usize, CloneError> {
+    async fn finish(&mut self, archive: &Archive) -> Result<usize, CloneError> {
         self.progress.enter(Stage::Finishing);
         let Planned { catalog, plan, jobs, .. } = self.planned;
         let source = self.snapshot.session();
         finish::materialized_views(source, self.target).await?;
         let sequences = finish::sequences(source, self.target, catalog, plan).await?;
         finish::analyze(self.into, self.options.jobs, jobs).await?;
+        let resumed = self.resumed.then_some(self.target);
+        archive.restore_event_triggers(self.options, source, self.into, resumed).await?;
         Ok(sequences)
     }
 
@@ -326,6 +331,7 @@ fn warnings(planned: &Planned) -> Vec<String> {
     warnings.extend(
         dependents.map(|name| format!("{name} is left out: it depends on an excluded table")),
     );
+    warnings.extend(planned.left_behind.iter().cloned());
     warnings
 }
 

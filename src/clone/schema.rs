@@ -4,6 +4,7 @@
 
 use super::error::CloneError;
 use super::options::{Options, Tools};
+use super::toc::{Entry, entry};
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
 use std::collections::{BTreeSet, HashSet};
@@ -36,13 +37,6 @@ impl Drop for ScratchDir {
     }
 }
 
-/// A line of `pg_restore --list`: `dump id; catalog oid TYPE schema name owner`.
-struct Entry {
-    line: String,
-    object: (Oid, Oid),
-    kind: String,
-}
-
 /// Kinds of post-data entries that fail if the object is there already. All others can be
 /// run again.
 const NOT_REPEATABLE: &[&str] = &[
@@ -59,29 +53,6 @@ const NOT_REPEATABLE: &[&str] = &[
     "PUBLICATION TABLE",
     "PUBLICATION TABLES IN SCHEMA",
 ];
-/// Longest first: a kind may be the beginning of another.
-const KINDS: &[&str] = &[
-    "PUBLICATION TABLES IN SCHEMA",
-    "PUBLICATION TABLE",
-    "CHECK CONSTRAINT",
-    "FK CONSTRAINT",
-    "EVENT TRIGGER",
-    "USER MAPPING",
-    "SUBSCRIPTION TABLE",
-    "SUBSCRIPTION",
-    "PUBLICATION",
-    "CONSTRAINT",
-    "STATISTICS",
-    "INDEX ATTACH",
-    "INDEX",
-    "TRIGGER",
-    "POLICY",
-    "RULE",
-    "ROW SECURITY",
-    "MATERIALIZED VIEW DATA",
-    "COMMENT",
-];
-
 /// Objects that are left out because a table is.
 #[derive(Default)]
 pub(super) struct LeftOut {
@@ -197,15 +168,46 @@ impl Archive {
         target: &ConnInfo,
         resumed: Option<&Session>,
     ) -> Result<(), CloneError> {
-        let mut there = HashSet::new();
-        if let Some(session) = resumed {
-            let doing = "see what the interrupted run has built";
-            there = self.already_there(source, session).await.map_err(CloneError::query(doing))?;
-        }
-        let missing = self.toc.iter().filter(|entry| !there.contains(&entry.object));
+        let entries = self.toc.iter().filter(|entry| !entry.is_event_trigger);
+        let missing = self.missing(entries.collect(), source, resumed).await?;
         let mut command = self.restore(options, target, missing)?;
         command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
         finish("pg_restore", "building indexes and constraints", command).await
+    }
+
+    /// Event triggers, which would fire at whatever is changed after them (`pg_restore` by itself
+    /// makes them last, too).
+    pub(super) async fn restore_event_triggers(
+        &self,
+        options: &Options,
+        source: &Session,
+        target: &ConnInfo,
+        resumed: Option<&Session>,
+    ) -> Result<(), CloneError> {
+        let entries = self.toc.iter().filter(|entry| entry.is_event_trigger).collect::<Vec<_>>();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let missing = self.missing(entries, source, resumed).await?;
+        let mut command = self.restore(options, target, missing)?;
+        command.arg("--section=post-data");
+        finish("pg_restore", "creating event triggers", command).await
+    }
+
+    /// What an interrupted run has not made yet.
+    async fn missing<'e>(
+        &self,
+        mut entries: Vec<&'e Entry>,
+        source: &Session,
+        resumed: Option<&Session>,
+    ) -> Result<Vec<&'e Entry>, CloneError> {
+        if let Some(session) = resumed {
+            let doing = "see what the interrupted run has built";
+            let there = already_there(&entries, source, session).await;
+            let there = there.map_err(CloneError::query(doing))?;
+            entries.retain(|entry| !there.contains(&entry.object));
+        }
+        Ok(entries)
     }
 
     fn restore<'e>(
@@ -235,31 +237,30 @@ impl Archive {
         command.arg(self.file());
         Ok(command)
     }
+}
 
-    async fn already_there(
-        &self,
-        source: &Session,
-        target: &Session,
-    ) -> Result<HashSet<(Oid, Oid)>, Error> {
-        let mut there = HashSet::new();
-        let identify = source
-            .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
-            .await?;
-        let find =
-            target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
-        for entry in self.toc.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
-            let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
-            let (kind, names, args): (String, Vec<String>, Vec<String>) =
-                (row.get(0), row.get(1), row.get(2));
-            match target.query_one(&find, &[&kind, &names, &args]).await {
-                Ok(_) => drop(there.insert(entry.object)),
-                // The function raises an error for what does not exist.
-                Err(error) if error.as_db_error().is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
+async fn already_there(
+    entries: &[&Entry],
+    source: &Session,
+    target: &Session,
+) -> Result<HashSet<(Oid, Oid)>, Error> {
+    let mut there = HashSet::new();
+    let identify = source
+        .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
+        .await?;
+    let find = target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
+    for entry in entries.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
+        let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
+        let (kind, names, args): (String, Vec<String>, Vec<String>) =
+            (row.get(0), row.get(1), row.get(2));
+        match target.query_one(&find, &[&kind, &names, &args]).await {
+            Ok(_) => drop(there.insert(entry.object)),
+            // The function raises an error for what does not exist.
+            Err(error) if error.as_db_error().is_some() => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(there)
     }
+    Ok(there)
 }
 
 fn scratch_dir() -> std::io::Result<ScratchDir> {
@@ -321,20 +322,6 @@ async fn list(tools: &Tools, file: &Path) -> Result<Vec<Entry>, CloneError> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(entry).collect())
 }
 
-fn entry(line: &str) -> Option<Entry> {
-    let (_, rest) = line.split_once("; ").filter(|_| !line.starts_with(';'))?;
-    let mut words = rest.splitn(3, ' ');
-    let catalog = words.next()?.parse().ok()?;
-    let object = words.next()?.parse().ok()?;
-    let rest = words.next()?;
-    let kind = KINDS
-        .iter()
-        .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
-    let kind =
-        kind.copied().unwrap_or_else(|| rest.split(' ').next().unwrap_or_default()).to_owned();
-    Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
-}
-
 /// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
 /// on lines of their own and never looked at.
 fn messages(stderr: &str) -> Vec<String> {
@@ -364,19 +351,7 @@ fn messages(stderr: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{entry, messages};
-
-    #[test]
-    fn a_line_of_the_list_names_its_object() {
-        let line = entry("3345; 2606 16390 FK CONSTRAINT public orders orders \"x y\" fkey owner")
-            .unwrap();
-        assert_eq!(
-            (line.kind.as_str(), line.object.0.0, line.object.1.0),
-            ("FK CONSTRAINT", 2606, 16390)
-        );
-        assert_eq!(entry("10; 1259 7 INDEX ATTACH public x o").unwrap().kind, "INDEX ATTACH");
-        assert!(entry("; Archive created at 2026").is_none());
-    }
+    use super::messages;
 
     #[test]
     fn an_error_is_shown_without_what_it_quotes() {

@@ -5,6 +5,8 @@
 mod support;
 
 mod demo;
+mod determinism;
+mod fidelity;
 mod instance;
 mod layering;
 mod observe;
