@@ -17,6 +17,8 @@ const TEXT_ONLY: &[u32] = &[
     // tsquery: `tsqueryrecv` refuses the empty query that `tsquerysend` sends (tsquery.c).
     3615,
 ];
+/// int4, int8, float4, float8, date, time, timestamp, timestamptz, interval, timetz, numeric, int2.
+const ORDERED: [u32; 12] = [23, 20, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 21];
 
 pub(super) struct TypeRow {
     pub(super) name: String,
@@ -53,7 +55,8 @@ impl Types {
             ("d", _) => self.kind_at(row.base, depth + 1),
             ("e", _) => Kind::Enum,
             ("c", _) => Kind::Composite,
-            ("r" | "m", _) => Kind::Range,
+            // A range of anything else can hold text.
+            ("r" | "m", _) if ORDERED.contains(&row.range_subtype.0) => Kind::Range,
             ("b", "citext") => Kind::Citext,
             ("b", "hstore") => Kind::Hstore,
             _ => Kind::Opaque,

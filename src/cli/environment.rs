@@ -122,6 +122,7 @@ pub(super) fn key(flag: Option<&Path>) -> Result<RootKey, Failure> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).map(SecretString::from).map_err(|error| {
             Failure::usage(format!("read the key file {}: {error}", path.display()))
+                .hint("`openssl rand -hex 32 > FILE` makes a key")
         })
     };
     let written = match flag {

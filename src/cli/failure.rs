@@ -173,6 +173,9 @@ fn hint_of(error: &Error, side: &str) -> Option<String> {
         Some("53100") => format!(
             "make room on the {side}'s disk and run the same command again: it goes on where it stopped"
         ),
+        Some("55P03") => {
+            format!("another session of the {side} holds a lock: try again when it is gone")
+        }
         Some("53300") => format!("the {side} has no free connections: lower --jobs"),
         Some("23505") => {
             "masked values collide: give the column a rule that keeps values distinct".to_owned()
@@ -258,6 +261,10 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
             ),
         ),
         CloneError::Config(_) | CloneError::Subset(_) => (Code::Usage, None),
+        CloneError::NoSuchTable(_) => {
+            (Code::NotFound, say("name tables as schema.table; * stands for any characters"))
+        }
+        CloneError::Sample { source, .. } => (code_of(source), hint_of(source, "source")),
         CloneError::OtherRun { .. } => (
             Code::Refused,
             say("run it as it was, or use --restart to drop the unfinished clone and begin anew"),
@@ -268,6 +275,15 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
         CloneError::Snapshot(_) => (Code::Internal, say(AGAIN)),
         CloneError::Tool { program, .. } => {
             (Code::Unreachable, Some(format!("is {program} installed and executable?")))
+        }
+        CloneError::Schema { program, messages, .. } if is_outage(messages) => {
+            let side = if *program == "pg_dump" { Side::Source } else { Side::Target };
+            (
+                Code::Unreachable,
+                Some(format!(
+                    "bring the {side} back, with room on its disk and free connections, and {AGAIN}"
+                )),
+            )
         }
         CloneError::Schema { .. } => (
             Code::Internal,
@@ -280,6 +296,20 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
         CloneError::Interrupted => (Code::Interrupted, say(AGAIN)),
         CloneError::Panicked => (Code::Internal, say("this is a bug in backlot: please report it")),
     }
+}
+
+/// True if a tool could not reach its server, or the server had no room.
+fn is_outage(messages: &[String]) -> bool {
+    const OUTAGES: &[&str] = &[
+        "connection to server",
+        "could not extend file",
+        "could not write to file",
+        "server closed the connection",
+        "terminating connection",
+        "the database system is",
+        "out of memory",
+    ];
+    messages.iter().any(|message| OUTAGES.iter().any(|outage| message.contains(outage)))
 }
 
 fn range_code(error: &RangeError) -> (Code, Option<String>) {

@@ -71,7 +71,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let filter = cli.global.log.clone().or_else(|| environment::text("RUST_LOG"));
+    // With --json and no wish for logs, stderr holds one document: the error.
+    let quiet = cli.global.json.then(|| "off".to_owned());
+    let filter = cli.global.log.clone().or_else(|| environment::text("RUST_LOG")).or(quiet);
     crate::observe::init_logs(filter.as_deref(), cli.global.json, output::colours_stderr())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

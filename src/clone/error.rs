@@ -44,6 +44,10 @@ pub enum CloneError {
     Config(Vec<Diagnostic>),
     #[error("{0}")]
     Subset(String),
+    #[error("{0}")]
+    NoSuchTable(String),
+    #[error("sample table {table}")]
+    Sample { table: String, source: Error },
     #[error("the target holds an unfinished clone with another {what}")]
     OtherRun { what: &'static str },
     #[error(transparent)]

@@ -5,6 +5,7 @@
 //! before its replacement is complete, and commits every range of rows together with the note
 //! that it is done, so that a killed clone goes on where it stopped.
 
+mod complaint;
 mod copy;
 mod error;
 mod finish;

@@ -2,12 +2,13 @@
 //! we ever will. What they print is cut down to the first line of each error: the rest
 //! quotes statements and rows.
 
+use super::complaint::messages;
 use super::error::CloneError;
 use super::options::{Options, Tools};
 use super::toc::{Entry, entry};
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,8 +17,6 @@ use tokio::process::Command;
 const DEPENDENTS: &str = include_str!("sql/dependents.sql");
 /// `application_name` of `pg_restore`'s sessions.
 pub(super) const RESTORE_NAME: &str = "backlot restore";
-/// Shown of what a tool complains about.
-const MESSAGE_LIMIT: usize = 5;
 /// Sessions of `pg_restore` build indexes with this much memory each.
 const RESTORE_OPTIONS: &str =
     "-c maintenance_work_mem=256MB -c statement_timeout=0 -c synchronous_commit=off";
@@ -320,49 +319,4 @@ async fn list(tools: &Tools, file: &Path) -> Result<Vec<Entry>, CloneError> {
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(entry).collect())
-}
-
-/// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
-/// on lines of their own and never looked at.
-fn messages(stderr: &str) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let errors = stderr.lines().filter(|line| {
-        line.contains("error:") || line.contains("ERROR:") || line.contains("FATAL:")
-    });
-    let texts = errors.map(|line| {
-        let text = line
-            .rsplit_once("ERROR:")
-            .or_else(|| line.split_once("error:"))
-            .map_or(line, |(_, text)| text);
-        // `invalid input syntax for type integer: "…"` quotes a value behind the colon.
-        text.split_once(": \"").map_or(text, |(text, _)| text).trim().to_owned()
-    });
-    let mut kept = texts.filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
-    let more = kept.len().saturating_sub(MESSAGE_LIMIT);
-    kept.truncate(MESSAGE_LIMIT);
-    if more > 0 {
-        kept.push(format!("and {more} more"));
-    }
-    if kept.is_empty() {
-        kept.push("it gave no reason".into());
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::messages;
-
-    #[test]
-    fn an_error_is_shown_without_what_it_quotes() {
-        let stderr = "pg_restore: error: could not execute query: ERROR:  could not create unique index \"u\"\n\
-                      DETAIL:  Key (email)=(canary@x) is duplicated.\n\
-                      Command was: CREATE UNIQUE INDEX u ON t (email) WHERE email <> 'canary';\n\
-                      pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"canary\"\n";
-        let shown = messages(stderr);
-        assert_eq!(
-            shown,
-            ["could not create unique index \"u\"", "invalid input syntax for type integer"]
-        );
-    }
 }

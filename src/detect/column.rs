@@ -4,6 +4,7 @@ use super::sample::ColumnSample;
 use crate::catalog::{Column, Table};
 use crate::pg::Kind;
 use crate::pii::{self, Class, Finding, TextProfile};
+use crate::transform::op::{is_code, is_long_number};
 use crate::transform::plan::{
     Confidence, Decision, Judgement, Target, carries_text, fill_for, first_fitting,
 };
@@ -44,7 +45,7 @@ pub(super) fn decide(
         Some(context.personal(&Finding { class, confidence: Confidence::Certain, evidence }))
     };
     match column.kind.element() {
-        Kind::Text | Kind::Bpchar | Kind::Citext => Some(context.text()),
+        Kind::Text | Kind::Bpchar | Kind::Citext => Some(context.guarded(context.text())),
         Kind::Json | Kind::Jsonb => Some(context.documents()),
         Kind::Inet | Kind::Cidr => by_type(Class::Ip),
         Kind::Macaddr | Kind::Macaddr8 => by_type(Class::MacDevice),
@@ -86,9 +87,17 @@ impl Context<'_> {
             }
             (Some(name), _) => name,
             (None, Some(value)) => value,
-            (None, None) => return None,
+            (None, None) => return self.long_number(),
         };
         Some(self.personal(&found))
+    }
+
+    /// Numbers as long as those of people and accounts, under a name that says nothing.
+    fn long_number(&self) -> Option<Decision> {
+        let long = self.samples.iter().filter(|text| is_long_number(text)).count();
+        let share = pii::percent(long, self.profile.rows);
+        (share >= CERTAIN_FROM)
+            .then(|| self.unknown(&format!("{share} % of {} numbers are long", self.profile.rows)))
     }
 
     fn opaque(&self) -> Option<Decision> {
@@ -115,12 +124,24 @@ impl Context<'_> {
         carries_text(self.column).then(|| self.unknown("a type of any content"))
     }
 
+    /// A sample proves nothing of the rows that it left out: text is only kept under a guard that
+    /// looks at every value, and not at all if the guard stops much of the sample.
+    fn guarded(&self, mut decision: Decision) -> Decision {
+        if !decision.rule.is_keep() {
+            return decision;
+        }
+        let passed = self.samples.iter().filter(|text| is_code(text)).count();
+        if pii::percent(passed, self.samples.len()) < CERTAIN_FROM && !self.samples.is_empty() {
+            return self.unknown(&format!("{}, but not of the shape of codes", decision.evidence));
+        }
+        let guard = [Rule::plain(Transform::Code)];
+        decision.rule = first_fitting(&guard, &[self.target]).unwrap_or(decision.rule);
+        decision
+    }
+
     fn bytes(&self) -> Decision {
         match self.by_name() {
             Some(found) if found.confidence > Confidence::Weak => self.personal(&found),
-            _ if pii::is_digest_name(&self.column.name) => {
-                harmless("digest", "name says digest of content")
-            }
             _ => self.unknown("bytes of any content"),
         }
     }

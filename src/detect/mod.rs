@@ -13,4 +13,4 @@ mod tests;
 
 pub use decide::decide;
 pub use render::render_yaml;
-pub use sample::{ColumnSample, SampleError, Samples, TableSample, sample};
+pub use sample::{ColumnSample, QUERY_TIMEOUT, SampleError, Samples, TableSample, sample};

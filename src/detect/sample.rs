@@ -18,7 +18,7 @@ const TABLESAMPLE_MIN_BYTES: u64 = 64 * 1024 * 1024;
 const TABLESAMPLE_MARGIN: f64 = 4.0;
 const TABLESAMPLE_MIN_PERCENT: f64 = 0.001;
 /// Above the session's own `statement_timeout`, for a server that does not answer at all.
-const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
+pub const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
 /// Separates the elements of an array; no text in practice holds it.
 const ELEMENT_SEPARATOR: char = '\u{1f}';
 

@@ -53,7 +53,7 @@ fn values_refute_a_name() {
     assert_ne!(found.class, "email");
     assert_eq!(found.rule.transform, Transform::TextFill, "unknown text is closed all the same");
     let found = one("email text", &cycle(200, &["daily", "weekly", "never"]));
-    assert_eq!((found.class, found.rule.is_keep()), ("code", true));
+    assert_eq!((found.class, found.rule.transform), ("code", Transform::Code));
 }
 
 #[test]
@@ -93,6 +93,19 @@ fn values_speak_where_the_name_says_nothing() {
 }
 
 #[test]
+fn text_is_kept_only_under_a_guard_that_looks_at_every_value() {
+    for (column, values) in [
+        ("progress text", cycle(200, &["new", "paid"])),
+        ("status text", Vec::new()),
+        ("parent_id text", series(60, "0b0e2b5e-0d6c-4b8e-9d5e-2f6f3c1c7a{}")),
+        ("code text", series(60, "Zq70001234{}")),
+        ("note text", cycle(200, &["73935174001", "73935174002"])),
+    ] {
+        assert!(!one(column, &values).rule.is_keep(), "{column}");
+    }
+}
+
+#[test]
 fn codes_digests_and_labels_are_kept_with_their_evidence() {
     let states = cycle(200, &["new", "paid", "sent"]);
     let digests = series(60, "d41d8cd98f00b204e9800998ecf8{}").into_iter().map(|text| {
@@ -125,7 +138,7 @@ fn codes_digests_and_labels_are_kept_with_their_evidence() {
     for (column, values, class, evidence) in cases {
         let found = one(column, values);
         assert_eq!((found.class, found.evidence.as_str()), (*class, *evidence), "{column}");
-        assert!(found.rule.is_keep() && found.judgement == Judgement::Harmless);
+        assert!(found.rule.transform == Transform::Code && found.judgement == Judgement::Harmless);
     }
 }
 
@@ -219,7 +232,7 @@ fn a_weak_name_on_a_number_needs_its_values() {
 #[test]
 fn sensitive_codes_are_kept_and_marked_but_not_sensitive_text() {
     let found = one("religion text", &cycle(100, &["a", "b"]));
-    assert!(found.sensitive && found.rule.is_keep());
+    assert!(found.sensitive && found.rule.transform == Transform::Code);
     assert!(found.evidence.starts_with("sensitive, kept: "), "{}", found.evidence);
     let found = one("diagnosis text", &series(50, "patient feels odd since day {}"));
     assert_eq!(found.rule.transform, Transform::TextFill);
@@ -285,7 +298,7 @@ fn the_file_shows_evidence_keeps_and_followers() {
     let (catalog, samples) = clinic();
     let decisions = decide(&catalog, &samples);
     let plan = bind(&parse("version: 1", "f").unwrap(), &catalog, &decisions).unwrap();
-    expect_test::expect![[r#"
+    expect_test::expect![[r##"
         # Written by `backlot clone config`. One rule per column; what no rule names is kept if it
         # cannot hold text. Columns that follow another by foreign key are listed as comments.
         version: 1
@@ -305,21 +318,19 @@ fn the_file_shows_evidence_keeps_and_followers() {
               name: full_name                    # name matches full_name; 50 % of 50 values are names of people
               born: {transform: date_shift, max_days: 180} # name matches dob
               ssn: ssn                           # name matches ssn_us; 80 % of 50 values are social security numbers
+              religion: code                     # sensitive, kept: name matches special_category; 2 distinct short values in 50
+              plan: code                         # 2 distinct short values in 50
               meta: {transform: json, paths: {"$.contacts[*].email": email, "$.ip": ip}, unknown: fill} # 5 documents hold ip, email
               photo: "null"                      # name matches biometric_image
               ip: ip                             # type inet
-              # kept
-              religion: keep                     # sensitive, kept: name matches special_category; 2 distinct short values in 50
-              plan: keep                         # 2 distinct short values in 50
           public.visits:
             columns:
               visit_date: {transform: date_shift, max_days: 180, subject: "patient_id"} # name matches event_date
               notes: text_fill                   # name matches free_text; 50 of 50 values mention an address or a number of somebody
+              status: code                       # 2 distinct short values in 50
               "null": text_fill                  # no values to judge by
-              # kept
-              status: keep                       # 2 distinct short values in 50
               # patient_email follows public.patients.email
-    "#]].assert_eq(&render_yaml(&plan, &catalog, &decisions));
+    "##]].assert_eq(&render_yaml(&plan, &catalog, &decisions));
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub fn classify_documents(table: &str, samples: &[&str]) -> DocumentFinding {
                 finding.classes.push(class);
             }
         }
+        // Documents that were not sampled may hold anything at the same path.
+        let transform = match transform {
+            Transform::Keep => Transform::Code,
+            other => other,
+        };
         finding.paths.insert(path.clone(), Rule::plain(transform));
     }
     finding.classes.sort();

@@ -79,6 +79,8 @@ pub enum Transform {
     },
     /// Replaces letters and digits in place; keeps length, case, separators, script and line breaks.
     TextFill,
+    /// Keeps what can only be a code, a label or a key; permutes the letters and digits of the rest.
+    Code,
     /// A keyed token of `length` base32 characters.
     HashToken {
         length: u32,
@@ -136,6 +138,7 @@ impl Transform {
             Self::NumberBucket { .. } => "number_bucket",
             Self::NumberNoise { .. } => "number_noise",
             Self::TextFill => "text_fill",
+            Self::Code => "code",
             Self::HashToken { .. } => "hash_token",
             Self::Json { .. } => "json",
         }

@@ -9,5 +9,7 @@ mod determinism;
 mod fidelity;
 mod instance;
 mod layering;
+mod leak;
 mod observe;
 mod readme;
+mod refusals;

@@ -4,7 +4,7 @@ use super::SourceArgs;
 use crate::catalog::{Catalog, RelationName};
 use crate::cli::failure::Failure;
 use crate::clone::{CloneError, Decided};
-use crate::detect;
+use crate::detect::{self, SampleError};
 use crate::pg::{ConnInfo, Error, Literal, Session};
 use crate::transform::plan::{Decisions, Plan, bind};
 use crate::transform::spec::{Diagnostic, Pattern, Place, Placed, Spec, TableSpec, parse};
@@ -33,8 +33,10 @@ impl Selection {
         let (text, file) = match &args.config {
             None => (String::new(), "transforms.yaml".to_owned()),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::usage(format!("read {}: {error}", path.display())))?;
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::usage(format!("read {}: {error}", path.display()))
+                        .hint("`backlot clone config --output FILE` writes one")
+                })?;
                 (text, path.display().to_string())
             }
         };
@@ -162,8 +164,15 @@ impl From<Undecided> for CloneError {
         match undecided {
             Undecided::Config(found) => Self::Config(found),
             Undecided::Source(source) => Self::Query { doing: "sample the source", source },
-            Undecided::Sample(error) => Self::Subset(error.to_string()),
-            Undecided::Flags(failure) => Self::Subset(failure.message().to_owned()),
+            Undecided::Sample(SampleError::Query { table, source }) => {
+                Self::Sample { table: table.to_string(), source: source.into() }
+            }
+            Undecided::Sample(SampleError::Timeout { table }) => {
+                let what = format!("a sample of {table}");
+                let source = Error::Timeout { what, seconds: detect::QUERY_TIMEOUT.as_secs() };
+                Self::Sample { table: table.to_string(), source }
+            }
+            Undecided::Flags(failure) => Self::NoSuchTable(failure.message().to_owned()),
         }
     }
 }
@@ -198,11 +207,25 @@ async fn decisions(
         snapshot_name.map(|name| format!("{begin}; set transaction snapshot {}", Literal(name)));
     session.execute_all(import.as_deref().unwrap_or(begin)).await.map_err(Undecided::Source)?;
     let mut readable = catalog.clone();
-    readable.tables.retain(|table| table.is_readable && is_selected(spec, &table.name));
+    let hidden = behind_policies(&session, catalog).await.map_err(Undecided::Source)?;
+    readable.tables.retain(|table| {
+        table.is_readable && is_selected(spec, &table.name) && !hidden.contains(&table.oid.0)
+    });
     let samples = detect::sample(&session, &readable, selection.sample_rows)
         .await
         .map_err(Undecided::Sample)?;
     Ok(detect::decide(catalog, &samples))
+}
+
+/// Tables of which a policy hides rows from the role. They are not sampled: that would fail, and
+/// the clone refuses them later with their names.
+async fn behind_policies(session: &Session, catalog: &Catalog) -> Result<Vec<u32>, Error> {
+    let guarded = catalog.tables.iter().filter(|table| table.row_security);
+    let guarded = guarded.map(|table| table.oid.0).collect::<Vec<_>>();
+    let sql = "select o.oid from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid) \
+               where pg_catalog.row_security_active(o.oid)";
+    let rows = session.query(sql, &[&guarded]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn is_selected(spec: &Spec, name: &RelationName) -> bool {

@@ -142,7 +142,7 @@ pub(in crate::cli) async fn supervised(
     let mut job = Box::pin(job);
     let result = tokio::select! {
         result = &mut job => result.map_err(Failure::from),
-        () = interrupted() => {
+        () = interrupted(global.json) => {
             abort.fire();
             // The lanes' transactions roll back; what is committed is in the journal.
             drop(tokio::time::timeout(GRACE, &mut job).await);
@@ -164,7 +164,7 @@ fn hold_minutes(keeper: &Keeper) -> u64 {
     }
 }
 
-async fn interrupted() {
+async fn interrupted(is_json: bool) {
     let kind = tokio::signal::unix::SignalKind::terminate();
     let Ok(mut terminate) = tokio::signal::unix::signal(kind) else {
         return std::future::pending().await;
@@ -173,5 +173,8 @@ async fn interrupted() {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
-    output::say("stopping: letting go of the ranges in flight");
+    // With --json stderr holds one document: the error.
+    if !is_json {
+        output::say("stopping: letting go of the ranges in flight");
+    }
 }

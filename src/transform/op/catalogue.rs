@@ -28,6 +28,7 @@ pub fn accepts(transform: &Transform, kind: &Kind) -> bool {
         | Transform::Card
         | Transform::Iban
         | Transform::Alnum
+        | Transform::Code
         | Transform::Street
         | Transform::City
         | Transform::Company
@@ -63,6 +64,7 @@ pub fn is_injective(transform: &Transform) -> bool {
         | Transform::Digits
         | Transform::Iban
         | Transform::Alnum
+        | Transform::Code
         | Transform::Integer
         | Transform::Uuid
         | Transform::Postal
@@ -116,6 +118,7 @@ pub fn unique_alternative(transform: &Transform, kind: &Kind) -> Option<Transfor
         | Transform::Digits
         | Transform::Iban
         | Transform::Alnum
+        | Transform::Code
         | Transform::Integer
         | Transform::Uuid
         | Transform::Postal
@@ -145,6 +148,7 @@ pub fn min_unique_chars(transform: &Transform) -> u32 {
         | Transform::Card
         | Transform::Iban
         | Transform::Alnum
+        | Transform::Code
         | Transform::Integer
         | Transform::Uuid
         | Transform::Street

@@ -16,6 +16,7 @@ mod alnum;
 mod canonical;
 mod catalogue;
 mod charclass;
+mod code;
 mod constant;
 mod date;
 mod fill;
@@ -41,6 +42,7 @@ use std::collections::BTreeMap;
 
 pub use super::dictionary::dictionary_hash;
 pub use catalogue::{accepts, is_injective, min_unique_chars, unique_alternative};
+pub use code::{is_code, is_long_number};
 pub(super) use person::LONE_TOKEN_CHARS;
 
 /// Changes whenever any fake changes for the same key and input.
@@ -67,6 +69,7 @@ enum Action {
     Date(date::Date),
     Number(number::Number),
     Fill(fill::Fill),
+    Code(code::Code),
     Token(token::Token),
     Json(json::Json),
 }
@@ -126,6 +129,7 @@ impl Op {
                 text.integer(integer::Keep::Length)
             }
             Transform::Alnum | Transform::Postal => text.identifier(identifier::Form::Alnum),
+            Transform::Code => text.code(),
             Transform::Digits => text.integer(integer::Keep::Length),
             Transform::Integer => text.integer(integer::Keep::Range),
             Transform::Uuid => {
@@ -205,6 +209,7 @@ impl Op {
             Action::Url(url) => url.apply(value, out),
             Action::Date(date) => date.apply(value, subject, out),
             Action::Number(number) => number.apply(value, out),
+            Action::Code(code) => code.apply(value, out),
             Action::Fill(fill) => fill.apply(value, out),
             Action::Token(token) => token.apply(value, out),
             Action::Json(json) => json.apply(value, subject, out),
@@ -287,6 +292,12 @@ impl Text<'_> {
     fn identifier(&self, form: identifier::Form) -> Action {
         let max_chars = self.shape.max_chars;
         Action::Identifier(identifier::Identifier { key: self.key(), form, max_chars })
+    }
+
+    fn code(&self) -> Action {
+        let (form, max_chars) = (identifier::Form::Alnum, self.shape.max_chars);
+        let other = identifier::Identifier { key: self.key(), form, max_chars };
+        Action::Code(code::Code { other })
     }
 
     fn integer(&self, keep: integer::Keep) -> Action {

@@ -180,6 +180,7 @@ pub fn fitting_names(target: &Target<'_>) -> Vec<&'static str> {
         Transform::Card,
         Transform::Iban,
         Transform::Alnum,
+        Transform::Code,
         Transform::Integer,
         Transform::Uuid,
         Transform::Street,

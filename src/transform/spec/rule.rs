@@ -20,7 +20,7 @@ const TOKEN_MAX_LENGTH: u32 = 51;
 const TOKEN_MIN_LENGTH: u32 = 8;
 
 /// Every name a rule can have.
-pub(super) const NAMES: [&str; 30] = [
+pub(super) const NAMES: [&str; 31] = [
     "keep",
     "null",
     "constant",
@@ -49,6 +49,7 @@ pub(super) const NAMES: [&str; 30] = [
     "number_bucket",
     "number_noise",
     "text_fill",
+    "code",
     "hash_token",
     "json",
 ];
@@ -207,6 +208,7 @@ fn by_name(name: &str) -> Option<Transform> {
         "number_bucket" => Transform::NumberBucket { width: 1 },
         "number_noise" => Transform::NumberNoise { percent: 0 },
         "text_fill" => Transform::TextFill,
+        "code" => Transform::Code,
         "hash_token" => Transform::HashToken { length: 0 },
         "json" => Transform::Json { paths: BTreeMap::new(), unknown: UnknownPath::Fill },
         _ => return None,

@@ -50,7 +50,8 @@ pub(crate) fn query_strings(database: &Database, query: &str) -> Vec<Vec<String>
     }
 }
 
-fn run(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+/// As [`query_strings`], on any server.
+pub(crate) fn run(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     block_on(async {
         let client = connect(url).await?;
         let messages = client.simple_query(statements).await?;

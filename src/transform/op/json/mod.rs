@@ -1,8 +1,9 @@
 //! `json`: rules for paths inside a document, rewritten as it streams by.
 //!
 //! Outside ruled leaves every byte stays: order and repetition of keys, white space, the
-//! spelling of numbers. Object keys are never changed (a key that is personal data needs another
-//! home), JSON null stays null, and booleans stay unless the rule is `constant` or `null`.
+//! spelling of numbers. Object keys that a rule names or that a programmer may have written stay;
+//! one that can only be data (an address, a number) is filled. Of what no path names, numbers as
+//! long as those of people are permuted, others stay. JSON null stays null, and booleans stay unless the rule is `constant` or `null`.
 //! A rule on a path reaches every leaf below it, unless a longer path says otherwise; `[*]` and
 //! its absence mean the same to an array. A string leaf is `Value::Text` to its rule, a number
 //! leaf `Value::Int` or `Value::Numeric`; a rule that cannot read the leaf it meets fills it
@@ -21,12 +22,16 @@ use crate::transform::{Fault, Output, Rule, Shape, Transform, UnknownPath, Value
 use path::Step;
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+pub(super) use rewrite::is_data_key;
 pub(super) use scan::is_valid;
 
 pub(super) struct Json {
     nodes: Vec<Node>,
     unknown: UnknownPath,
     fill: Fill,
+    /// For long numbers that no path names.
+    long: Box<Op>,
 }
 
 #[derive(Default)]
@@ -62,7 +67,10 @@ impl Json {
         key: &RootKey,
     ) -> Result<Self, BuildError> {
         let fill = Fill { key: key.domain(domain), ignore_case: false };
-        let mut json = Self { nodes: vec![Node::default()], unknown, fill };
+        let digits = Rule::plain(Transform::Digits);
+        let shape = Shape { kind: Kind::Numeric, max_chars: None, unique: false };
+        let long = Box::new(Op::build(&digits, &shape, key)?);
+        let mut json = Self { nodes: vec![Node::default()], unknown, fill, long };
         for (text, rule) in paths {
             let refuse = |why: String| BuildError::Path { path: text.clone(), why };
             let steps = path::parse(text).map_err(refuse)?;

@@ -6,8 +6,8 @@
 use super::scan::{self, MAX_DEPTH};
 use super::spelling::{escape_tail, plain_decimal, unescape};
 use super::{Json, Leaf, Node};
-use crate::transform::op::Op;
 use crate::transform::op::integer::push_int;
+use crate::transform::op::{Op, is_long_number};
 use crate::transform::{Fault, Output, UnknownPath, Value};
 use std::cell::RefCell;
 use std::io::Write;
@@ -38,6 +38,21 @@ pub(super) fn document(
     pass.value(json.place(0, None), 0, out).ok_or(Fault::Malformed)??;
     pass.space(out);
     if pass.at == text.len() { Ok(Output::Text) } else { Err(Fault::Malformed) }
+}
+
+/// Keys with more digits are numbers or hold one.
+const KEY_DIGITS_MAX: usize = 4;
+const KEY_BYTES_MAX: usize = 64;
+
+/// True for a key that no programmer writes: an address, a number, a text. Dates are no secret.
+pub(in crate::transform::op) fn is_data_key(key: &[u8]) -> bool {
+    let digits = key.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_date = matches!(key.len(), 7 | 10)
+        && key.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    key.contains(&b'@') || key.len() > KEY_BYTES_MAX || digits > KEY_DIGITS_MAX && !is_date
 }
 
 /// Where in the rules the pass stands.
@@ -119,15 +134,22 @@ impl<'a> Pass<'a> {
             let key =
                 (self.peek()? == b'"').then(|| scan::string(self.text.as_bytes(), self.at))??;
             let raw = self.text.get(key.from..key.to)?;
-            let child = if key.has_escape {
+            let (child, is_data) = if key.has_escape {
                 with_scratch(|scratch| {
                     unescape(raw, scratch);
-                    self.child(place, scratch)
+                    (self.child(place, scratch), is_data_key(scratch))
                 })
             } else {
-                self.child(place, raw.as_bytes())
+                (self.child(place, raw.as_bytes()), is_data_key(raw.as_bytes()))
             };
-            self.copy_to(key.to + 1, out);
+            if is_data && self.may_rename(place, child) {
+                if let Err(fault) = self.data_key(raw, key.has_escape, out) {
+                    return Some(Err(fault));
+                }
+                self.at = key.to + 1;
+            } else {
+                self.copy_to(key.to + 1, out);
+            }
             self.space(out);
             (self.peek()? == b':').then(|| self.copy_to(self.at + 1, out))?;
             self.space(out);
@@ -143,6 +165,31 @@ impl<'a> Pass<'a> {
                 _ => return None, // only a comma or the end may follow a value
             }
         }
+    }
+
+    /// True for a key that no rule names and none keeps.
+    fn may_rename(&self, place: Place<'a>, child: Place<'a>) -> bool {
+        child.node.is_none()
+            && !matches!(place.leaf, Some(Leaf::Keep))
+            && (place.leaf.is_some() || self.json.unknown != UnknownPath::Keep)
+    }
+
+    fn data_key(&self, raw: &str, has_escape: bool, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let is_same = if has_escape {
+            with_scratch(|scratch| {
+                unescape(raw, scratch);
+                let text = std::str::from_utf8(scratch).map_err(|_| Fault::Malformed)?;
+                self.text_leaf(None, text, out)
+            })?
+        } else {
+            self.text_leaf(None, raw, out)?
+        };
+        if is_same {
+            out.push(b'"');
+            out.extend_from_slice(raw.as_bytes());
+            out.push(b'"');
+        }
+        Ok(())
     }
 
     /// The place of a key; in an object where the rules expect an array, of its elements' key.
@@ -279,6 +326,10 @@ impl<'a> Pass<'a> {
         let end = scan::number(self.text.as_bytes(), self.at)?;
         let raw = self.text.get(self.at..end)?;
         match place.leaf {
+            None if self.json.unknown == UnknownPath::Fill && is_long_number(raw) => {
+                self.at = end;
+                Some(self.number_leaf(&self.json.long, raw, out))
+            }
             None | Some(Leaf::Keep | Leaf::Null) => {
                 self.copy_to(end, out);
                 Some(Ok(()))

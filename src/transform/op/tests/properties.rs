@@ -1,3 +1,4 @@
+use super::super::json::is_data_key;
 use super::*;
 use crate::transform::UnknownPath;
 use proptest::prelude::*;
@@ -24,7 +25,9 @@ fn skeleton(value: &serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Array(items) => items.iter().map(skeleton).collect(),
         serde_json::Value::Object(fields) => {
-            fields.iter().map(|(key, value)| (key.clone(), skeleton(value))).collect()
+            // Keys that are data are filled; all others are the structure.
+            let fields = fields.iter().filter(|(key, _)| !is_data_key(key.as_bytes()));
+            fields.map(|(key, value)| (key.clone(), skeleton(value))).collect()
         }
         serde_json::Value::String(_) => "s".into(),
         serde_json::Value::Number(_) => 1.into(),

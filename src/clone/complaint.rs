@@ -1,0 +1,104 @@
+//! What `pg_dump` and `pg_restore` complain about, cut down to what names objects: their output
+//! quotes statements and rows.
+
+use std::collections::BTreeSet;
+
+/// Shown of what a tool complains about.
+const MESSAGE_LIMIT: usize = 5;
+
+/// Beginnings of messages that quote names, never values. pg_restore does not tell SQLSTATEs.
+const HARMLESS_ERRORS: &[&str] = &[
+    "could not create unique index",
+    "could not create exclusion constraint",
+    "duplicate key value violates",
+    "conflicting key value violates",
+    "insert or update on table",
+    "check constraint",
+    "new row for relation",
+    "null value in column",
+    "column \"",
+    "relation \"",
+    "type \"",
+    "schema \"",
+    "role \"",
+    "extension \"",
+    "language \"",
+    "collation \"",
+    "tablespace \"",
+    "text search ",
+    "access method \"",
+    "operator class \"",
+    "permission denied",
+    "must be ",
+    "could not open extension control file",
+    "could not extend file",
+    "could not write to file",
+    "could not load library",
+    "could not access file",
+    "value too long for type",
+    "numeric field overflow",
+    "invalid input syntax for type",
+    "division by zero",
+    "out of memory",
+    "no space left",
+    "index row ",
+    "deadlock detected",
+    "canceling statement due to",
+    "terminating connection",
+    "the database system is",
+];
+
+/// A server's message up to what it quotes; what may be the text of a function's own exception
+/// is not shown at all.
+fn safe_error(text: &str) -> String {
+    // `function f(text) does not exist` holds no value; an exception may say anything.
+    let is_missing = text.starts_with("function ") && text.ends_with(" does not exist");
+    if !is_missing && !HARMLESS_ERRORS.iter().any(|known| text.starts_with(known)) {
+        return "an error whose text may quote rows: the target's server log has it".to_owned();
+    }
+    // `invalid input syntax for type integer: "…"` quotes a value behind the colon.
+    text.split_once(": \"").map_or(text, |(text, _)| text).to_owned()
+}
+
+/// The first line of each error, without what it quotes. DETAIL, CONTEXT and the statement are
+/// on lines of their own and never looked at.
+pub(super) fn messages(stderr: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let errors = stderr.lines().filter(|line| {
+        line.contains("error:") || line.contains("ERROR:") || line.contains("FATAL:")
+    });
+    let texts = errors.map(|line| match line.rsplit_once("ERROR:") {
+        Some((_, text)) => safe_error(text.trim()),
+        None => line.split_once("error:").map_or(line, |(_, text)| text).trim().to_owned(),
+    });
+    let mut kept = texts.filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
+    let more = kept.len().saturating_sub(MESSAGE_LIMIT);
+    kept.truncate(MESSAGE_LIMIT);
+    if more > 0 {
+        kept.push(format!("and {more} more"));
+    }
+    if kept.is_empty() {
+        kept.push("it gave no reason".into());
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::messages;
+
+    #[test]
+    fn an_error_is_shown_without_what_it_quotes() {
+        let stderr = "pg_restore: error: could not execute query: ERROR:  could not create unique index \"u\"\n\
+                      DETAIL:  Key (email)=(canary@x) is duplicated.\n\
+                      Command was: CREATE UNIQUE INDEX u ON t (email) WHERE email <> 'canary';\n\
+                      pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"canary\"\n";
+        let shown = messages(stderr);
+        let raised = "pg_restore: error: could not execute query: ERROR:  refused canary\n";
+        assert!(!messages(raised).concat().contains("canary"));
+        assert_eq!(
+            shown,
+            ["could not create unique index \"u\"", "invalid input syntax for type integer"]
+        );
+    }
+}
