@@ -19,6 +19,11 @@ impl Cluster {
         &self.server
     }
 
+    /// A handle of its own, for a test that has this cluster to itself and may kill it.
+    pub(crate) fn reopen(&self) -> Server {
+        Server::open(self.server.binaries(), self.server.data_dir(), options()).unwrap()
+    }
+
     pub(crate) fn url(&self, database: &str) -> String {
         self.server.url(database)
     }
@@ -65,20 +70,28 @@ fn cluster(binaries: &'static Binaries) -> &'static Cluster {
     cluster
 }
 
+/// A cluster that a test may kill, or must have to itself. It ends with the process.
+pub(crate) fn own_cluster(binaries: &Binaries) -> &'static Cluster {
+    Box::leak(Box::new(start(binaries)))
+}
+
 fn start(binaries: &Binaries) -> Cluster {
     let dir = tempfile::Builder::new().prefix("backlot-it-").tempdir().unwrap().keep();
     // Closed by default (0700), but the server's account must be able to enter.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&dir, open).unwrap();
-    let options = ServerOptions::scratch()
-        .with("max_connections", "300")
-        .with("max_wal_senders", "50")
-        .with("max_replication_slots", "50")
-        .with("shared_buffers", "64MB")
-        .with("timezone", "UTC");
-    let server = Server::init(binaries, &dir.join("data"), options).unwrap();
+    let server = Server::init(binaries, &dir.join("data"), options()).unwrap();
     // Guarded before it is started: no moment in which it could be left behind.
     let mut server = ServerGuard::removing(server, dir).unwrap();
     server.start().unwrap();
     Cluster { major: binaries.major, server }
+}
+
+fn options() -> ServerOptions {
+    ServerOptions::scratch()
+        .with("max_connections", "300")
+        .with("max_wal_senders", "50")
+        .with("max_replication_slots", "50")
+        .with("shared_buffers", "64MB")
+        .with("timezone", "UTC")
 }
