@@ -7,5 +7,8 @@ mod support;
 mod crash;
 mod demo;
 mod instance;
+mod integrity;
 mod layering;
 mod observe;
+mod replace;
+mod subset;

@@ -19,11 +19,6 @@ impl Cluster {
         &self.server
     }
 
-    /// A handle of its own, for a test that has this cluster to itself and may kill it.
-    pub(crate) fn reopen(&self) -> Server {
-        Server::open(self.server.binaries(), self.server.data_dir(), options()).unwrap()
-    }
-
     pub(crate) fn url(&self, database: &str) -> String {
         self.server.url(database)
     }
@@ -70,21 +65,29 @@ fn cluster(binaries: &'static Binaries) -> &'static Cluster {
     cluster
 }
 
-/// A cluster that a test may kill, or must have to itself. It ends with the process.
-pub(crate) fn own_cluster(binaries: &Binaries) -> &'static Cluster {
-    Box::leak(Box::new(start(binaries)))
+/// A cluster that a test has to itself, and the handle to kill and start it. It ends with the
+/// process.
+pub(crate) fn own_cluster(binaries: &Binaries) -> (&'static Cluster, Server) {
+    let server = init(binaries);
+    let mut handle = Server::open(binaries, server.data_dir(), options()).unwrap();
+    handle.start().unwrap();
+    (Box::leak(Box::new(Cluster { major: binaries.major, server })), handle)
 }
 
 fn start(binaries: &Binaries) -> Cluster {
+    let mut server = init(binaries);
+    server.start().unwrap();
+    Cluster { major: binaries.major, server }
+}
+
+fn init(binaries: &Binaries) -> ServerGuard {
     let dir = tempfile::Builder::new().prefix("backlot-it-").tempdir().unwrap().keep();
     // Closed by default (0700), but the server's account must be able to enter.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&dir, open).unwrap();
     let server = Server::init(binaries, &dir.join("data"), options()).unwrap();
     // Guarded before it is started: no moment in which it could be left behind.
-    let mut server = ServerGuard::removing(server, dir).unwrap();
-    server.start().unwrap();
-    Cluster { major: binaries.major, server }
+    ServerGuard::removing(server, dir).unwrap()
 }
 
 fn options() -> ServerOptions {
