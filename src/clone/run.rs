@@ -96,14 +96,14 @@ pub async fn run<P: Planner>(
     let target = connect(&into, Side::Target).await?;
     let journal = journal::lock(&target).await?;
     let unfinished = journal::unfinished(&journal, options).await?;
-    let (snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
+    let (mut snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
 
     progress.enter(Stage::Planning);
     let decided = plan_in(&snapshot, options, planner, key, unfinished.as_ref()).await?;
     let fingerprint = fingerprint(options, &servers, &decided.plan, key);
+    let rules = (decided.config.as_str(), &fingerprint);
     let (run_id, phase, resumed) =
-        journal::begin(&journal, &target, &decided.config, &fingerprint, &snapshot, unfinished)
-            .await?;
+        journal::begin(&journal, &target, options, rules, &mut snapshot, unfinished).await?;
     clock.lap("plan");
 
     let mut run = Run {
@@ -129,16 +129,16 @@ pub async fn run<P: Planner>(
     let literals = literals::find(snapshot.session()).await?;
     let ranges = journal.ranges(run_id).await.map_err(CloneError::query("read the journal"))?;
     journal.enter(run_id, Phase::Done).await.map_err(CloneError::query("write the journal"))?;
-    snapshot.release_others().await.map_err(CloneError::query("release the snapshot"))?;
     let warnings = run.warnings();
-    // A keeper that does not let go ends by itself: nothing to fail for.
-    drop(snapshot.release().await);
     drop(target);
     if options.replace {
         progress.enter(Stage::Swapping);
+        // Still in the snapshot: a swap that fails is made up for by the next run.
         swap::swap(&options.target).await?;
         clock.lap("swap");
     }
+    // A keeper that does not let go ends by itself: nothing to fail for.
+    drop(snapshot.release().await);
     progress.enter(Stage::Done);
     let facts = summary::Facts {
         fingerprint: &fingerprint,

@@ -2,8 +2,8 @@
 //! key of the clone dangles.
 //!
 //! The condition of a referencing table becomes "its parent is in the subset, or it has none"
-//! (MATCH SIMPLE: any NULL in the key means none). A table that refers to itself keeps the
-//! trees whose root, and every step of the way, is in the subset.
+//! (MATCH SIMPLE: any NULL in the key means none). A table that refers to itself loses the rows
+//! that lead, by whatever steps, to one that is not in the subset.
 
 use super::error::CloneError;
 use super::masks::TableJob;
@@ -84,8 +84,9 @@ fn condition(
         return Ok(None);
     }
     let mut joined = conditions.join(" and ");
-    for key in outgoing(id, catalog).filter(|key| key.to == key.from) {
-        joined = in_tree(key, &joined);
+    let own = outgoing(id, catalog).filter(|key| key.to == key.from).collect::<Vec<_>>();
+    if !own.is_empty() {
+        joined = without_gone(&table.name, &own, &joined);
     }
     if joined.len() > LENGTH_LIMIT {
         return Err(CloneError::Subset(format!("the condition for {} grows too long", table.name)));
@@ -130,26 +131,30 @@ fn in_parent(key: &ForeignKey, wanted: &str) -> String {
     )
 }
 
-fn in_tree(key: &ForeignKey, wanted: &str) -> String {
-    let numbered = |names: &[String], letter: char| {
-        let named =
-            names.iter().enumerate().map(|(at, name)| format!("{} as {letter}{at}", Ident(name)));
-        named.collect::<Vec<_>>().join(", ")
+/// A row goes if it is not wanted, or if one that it refers to goes. Asked this way round,
+/// several keys of a table to itself hold together, and a row may refer to itself. The rows that
+/// go are known by table and ctid: the keys may lead to different columns.
+fn without_gone(table: &RelationName, keys: &[&ForeignKey], wanted: &str) -> String {
+    let mut referenced = keys.iter().flat_map(|key| &key.to_columns).collect::<Vec<_>>();
+    referenced.sort();
+    referenced.dedup();
+    let columns = |alias: &str| {
+        let column = |name: &&String| format!(", {alias}{}", Ident(name));
+        referenced.iter().map(column).collect::<String>()
     };
-    let count = key.to_columns.len();
-    let keys = (0..count).map(|at| format!("c.k{at}")).collect::<Vec<_>>().join(", ");
-    let join =
-        (0..count).map(|at| format!("c.f{at} = tree.k{at}")).collect::<Vec<_>>().join(" and ");
-    let root = (0..count).map(|at| format!("c.f{at} is null")).collect::<Vec<_>>().join(" or ");
-    let rows = format!(
-        "(select {}, {} from {} where {wanted}) c",
-        numbered(&key.to_columns, 'k'),
-        numbered(&key.from_columns, 'f'),
-        key.from.sql()
-    );
+    let refers = |key: &&ForeignKey| {
+        let pair = |(from, to): (&String, &String)| format!("c.{} = g.{}", Ident(from), Ident(to));
+        key.from_columns.iter().zip(&key.to_columns).map(pair).collect::<Vec<_>>().join(" and ")
+    };
+    let refers =
+        keys.iter().map(|key| format!("({})", refers(key))).collect::<Vec<_>>().join(" or ");
+    let name = table.sql();
     format!(
-        "({wanted}) and ({}) in (with recursive tree as (select {keys} from {rows} where {root} \
-         union select {keys} from {rows} join tree on {join}) select * from tree)",
-        columns(&key.to_columns)
+        "({wanted}) and not exists (select from (with recursive gone as (\
+         select tableoid as gone_table, ctid as gone_row{} from {name} where ({wanted}) is not true \
+         union select c.tableoid, c.ctid{} from {name} c join gone g on {refers}) \
+         select gone_table, gone_row from gone) gone where gone.gone_table = tableoid and gone.gone_row = ctid)",
+        columns(""),
+        columns("c.")
     )
 }

@@ -4,12 +4,16 @@
 
 mod support;
 
+mod crash;
 mod demo;
 mod determinism;
 mod fidelity;
 mod instance;
+mod integrity;
 mod layering;
 mod leak;
 mod observe;
 mod readme;
 mod refusals;
+mod replace;
+mod subset;
