@@ -160,7 +160,7 @@ pub struct ForeignKey {
 #[derive(Clone, Debug)]
 pub struct Sequence {
     pub name: RelationName,
-    /// The column that owns it (serial, identity), if any.
+    /// The column that owns it (serial, identity), else one whose default draws from it, if any.
     pub owner: Option<(RelationName, String)>,
 }
 

@@ -21,9 +21,11 @@ pub(super) fn close(
     catalog: &Catalog,
 ) -> Result<(), CloneError> {
     refuse_dangling(plan, catalog)?;
+    refuse_conditions_on_partitions(plan, catalog)?;
+    refuse_circles(plan, catalog)?;
     for job in jobs {
         let root = catalog.partition_root(job.table);
-        job.filter = condition(root, plan, catalog, &mut Vec::new())?;
+        job.filter = condition(root, plan, catalog)?;
     }
     Ok(())
 }
@@ -31,17 +33,70 @@ pub(super) fn close(
 /// A table that stays empty must not be referred to by one that does not.
 fn refuse_dangling(plan: &Plan, catalog: &Catalog) -> Result<(), CloneError> {
     let action = |name: &RelationName| plan.find(name).map(|table| table.action);
-    for key in &catalog.foreign_keys {
-        let dangles = action(&key.to) == Some(TableAction::SchemaOnly)
-            && action(&key.from) == Some(TableAction::Copy);
-        if dangles && key.from != key.to {
-            return Err(CloneError::Subset(format!(
+    let dangling = catalog.foreign_keys.iter().filter(|key| {
+        action(&key.to) == Some(TableAction::SchemaOnly)
+            && action(&key.from) == Some(TableAction::Copy)
+            && key.from != key.to
+    });
+    let found = dangling
+        .map(|key| {
+            format!(
                 "{} is schema_only and {} refers to it ({}): make {} schema_only too, or exclude {}",
                 key.to, key.from, key.name, key.from, key.to
+            )
+        })
+        .collect::<Vec<_>>();
+    if found.is_empty() { Ok(()) } else { Err(CloneError::Subset(found.join("; "))) }
+}
+
+/// What refers to the partitioned table would not know which partitions have conditions.
+fn refuse_conditions_on_partitions(plan: &Plan, catalog: &Catalog) -> Result<(), CloneError> {
+    for table in plan.tables.iter().filter(|table| table.filter.is_some()) {
+        let root = catalog.partition_root(table.table);
+        // A partition without a condition of its own has its root's.
+        if table.filter.as_deref() != own_filter(root, plan) {
+            return Err(CloneError::Subset(format!(
+                "the condition on {} would hold for this partition only: give it to {}",
+                catalog.table(table.table).name,
+                catalog.table(root).name
             )));
         }
     }
     Ok(())
+}
+
+/// In a circle every row may depend on every other: none of its tables can be cut.
+fn refuse_circles(plan: &Plan, catalog: &Catalog) -> Result<(), CloneError> {
+    for (id, table) in catalog.iter().filter(|(id, _)| is_copied(*id, plan)) {
+        let mut reached = Vec::new();
+        let mut next = parents(id, plan, catalog).collect::<Vec<_>>();
+        while let Some(parent) = next.pop() {
+            if !reached.contains(&parent) {
+                reached.push(parent);
+                next.extend(parents(parent, plan, catalog));
+            }
+        }
+        if reached.contains(&id) && reached.iter().any(|id| own_filter(*id, plan).is_some()) {
+            return Err(CloneError::Subset(format!(
+                "the foreign keys of {} lead back to it: a subset of tables that refer to each other in a circle \
+                 cannot be taken; exclude one of them, or copy them whole",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_copied(id: TableId, plan: &Plan) -> bool {
+    plan.table(id).is_some_and(|table| table.action == TableAction::Copy)
+}
+
+/// The copied tables that a table refers to, itself aside.
+fn parents(id: TableId, plan: &Plan, catalog: &Catalog) -> impl Iterator<Item = TableId> {
+    outgoing(id, catalog)
+        .filter_map(|key| catalog.find(&key.to))
+        .map(|parent| catalog.partition_root(parent))
+        .filter(move |parent| *parent != id && is_copied(*parent, plan))
 }
 
 fn own_filter(id: TableId, plan: &Plan) -> Option<&str> {
@@ -49,37 +104,21 @@ fn own_filter(id: TableId, plan: &Plan) -> Option<&str> {
 }
 
 /// The effective condition of a table (of the root for partitions), `None` for all rows.
-fn condition(
-    id: TableId,
-    plan: &Plan,
-    catalog: &Catalog,
-    path: &mut Vec<TableId>,
-) -> Result<Option<String>, CloneError> {
+fn condition(id: TableId, plan: &Plan, catalog: &Catalog) -> Result<Option<String>, CloneError> {
     let table = catalog.table(id);
-    if path.contains(&id) {
-        return Err(CloneError::Subset(format!(
-            "the foreign keys of {} lead back to it: a subset of tables that refer to each other in a circle \
-             cannot be taken",
-            table.name
-        )));
-    }
-    path.push(id);
     let mut conditions =
         own_filter(id, plan).map(|filter| format!("({filter})")).into_iter().collect::<Vec<_>>();
     for key in outgoing(id, catalog).filter(|key| key.to != key.from) {
-        let Some(parent) = catalog.find(&key.to).map(|parent| catalog.partition_root(parent))
-        else {
-            continue;
-        };
-        // A circle without any `where` in it is no subset: only look behind filters.
-        if !is_filtered(parent, plan, catalog, &mut vec![id]) {
-            continue;
-        }
-        if let Some(wanted) = condition(parent, plan, catalog, path)? {
+        let parent = catalog.find(&key.to).map(|parent| catalog.partition_root(parent));
+        // There may be a circle where nothing is filtered, and only there.
+        let filtered = parent.filter(|parent| {
+            is_copied(*parent, plan) && is_filtered(*parent, plan, catalog, &mut Vec::new())
+        });
+        let Some(parent) = filtered else { continue };
+        if let Some(wanted) = condition(parent, plan, catalog)? {
             conditions.push(in_parent(key, &wanted));
         }
     }
-    path.pop();
     if conditions.is_empty() {
         return Ok(None);
     }
@@ -94,7 +133,7 @@ fn condition(
     Ok(Some(joined))
 }
 
-fn outgoing(id: TableId, catalog: &Catalog) -> impl Iterator<Item = &ForeignKey> {
+fn outgoing<'c>(id: TableId, catalog: &'c Catalog) -> impl Iterator<Item = &'c ForeignKey> {
     let belongs = move |key: &&ForeignKey| {
         catalog.find(&key.from).is_some_and(|from| from == id || catalog.partition_root(from) == id)
     };
@@ -108,9 +147,7 @@ fn is_filtered(id: TableId, plan: &Plan, catalog: &Catalog, seen: &mut Vec<Table
     }
     seen.push(id);
     own_filter(id, plan).is_some()
-        || outgoing(id, catalog)
-            .filter_map(|key| catalog.find(&key.to))
-            .any(|parent| is_filtered(catalog.partition_root(parent), plan, catalog, seen))
+        || parents(id, plan, catalog).any(|parent| is_filtered(parent, plan, catalog, seen))
 }
 
 fn columns(names: &[String]) -> String {

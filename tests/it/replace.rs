@@ -245,9 +245,9 @@ fn a_role_that_may_not_replace_is_told_so_before_anything_is_copied() {
 
 /// The same database as another role, whom the servers of the tests trust.
 fn url_as(database: &Database, role: &str) -> String {
-    let user = format!("//{}@", query_value(database, "select current_user"));
+    let user = format!("user={}", query_value(database, "select current_user"));
     assert!(database.url.contains(&user), "{}", database.url);
-    database.url.replacen(&user, &format!("//{role}@"), 1)
+    database.url.replacen(&user, &format!("user={role}"), 1)
 }
 
 #[test]
