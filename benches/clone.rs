@@ -5,6 +5,7 @@
 //! `BACKLOT_BENCH_ROWS` (2 000 000) and `BACKLOT_BENCH_RUNS` (5) make it smaller.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark talks and fails loudly")]
+#![expect(clippy::indexing_slicing, reason = "as above")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark is configured by the environment")]
 
 use backlot::instance::{Binaries, Search, Server, ServerGuard, ServerOptions};

@@ -42,6 +42,7 @@ const HARMLESS_ERRORS: &[&str] = &[
     "out of memory",
     "no space left",
     "index row ",
+    "snapshot \"",
     "deadlock detected",
     "canceling statement due to",
     "terminating connection",

@@ -61,8 +61,11 @@ pub(super) async fn open_snapshot(
     };
     if let Some(run) = unfinished {
         match open(Some(&run.snapshot_name)).await {
-            Ok(snapshot) => return Ok((snapshot, Some(run))),
-            Err(SnapshotError::Lost) => {}
+            // A source that was restarted gives old names to new snapshots.
+            Ok(snapshot) if snapshot.xids() == run.snapshot_xids => {
+                return Ok((snapshot, Some(run)));
+            }
+            Ok(_) | Err(SnapshotError::Lost) => {}
             Err(error) => return Err(CloneError::Snapshot(error)),
         }
         let snapshot = open(None).await.map_err(CloneError::Snapshot)?;
@@ -111,7 +114,7 @@ pub(super) async fn begin(
         (run_id, Phase::Schema, false)
     };
     snapshot.hold().await.map_err(CloneError::Snapshot)?;
-    if let Some(before) = before {
+    if let Some(before) = before.filter(|before| before != snapshot.name()) {
         let doing = "end the interrupted run's snapshot keeper";
         snapshot.end_keeper(&before).await.map_err(CloneError::query(doing))?;
     }

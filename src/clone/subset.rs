@@ -133,7 +133,7 @@ fn condition(id: TableId, plan: &Plan, catalog: &Catalog) -> Result<Option<Strin
     Ok(Some(joined))
 }
 
-fn outgoing<'c>(id: TableId, catalog: &'c Catalog) -> impl Iterator<Item = &'c ForeignKey> {
+fn outgoing(id: TableId, catalog: &Catalog) -> impl Iterator<Item = &ForeignKey> {
     let belongs = move |key: &&ForeignKey| {
         catalog.find(&key.from).is_some_and(|from| from == id || catalog.partition_root(from) == id)
     };

@@ -19,7 +19,7 @@ fn tutorial() -> String {
 fn every_command_of_the_tutorial_runs() {
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_backlot")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", program.display(), env!("PATH"));
     // Whatever fails, the demo's servers do not stay.
     let script = format!(
         "trap 'rc=$?; [ -z \"${{BACKLOT_DEMO_STOP:-}}\" ] || sh -c \"$BACKLOT_DEMO_STOP\" || true; exit $rc' EXIT\n\
