@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// Shown of what a tool complains about.
 const MESSAGE_LIMIT: usize = 5;
 
-/// Beginnings of messages that quote names, never values. pg_restore does not tell SQLSTATEs.
+/// Beginnings of messages that quote names, never values. `pg_restore` tells no SQLSTATE.
 const HARMLESS_ERRORS: &[&str] = &[
     "could not create unique index",
     "could not create exclusion constraint",

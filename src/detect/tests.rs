@@ -298,7 +298,7 @@ fn the_file_shows_evidence_keeps_and_followers() {
     let (catalog, samples) = clinic();
     let decisions = decide(&catalog, &samples);
     let plan = bind(&parse("version: 1", "f").unwrap(), &catalog, &decisions).unwrap();
-    expect_test::expect![[r##"
+    expect_test::expect![[r#"
         # Written by `backlot clone config`. One rule per column; what no rule names is kept if it
         # cannot hold text. Columns that follow another by foreign key are listed as comments.
         version: 1
@@ -330,7 +330,7 @@ fn the_file_shows_evidence_keeps_and_followers() {
               status: code                       # 2 distinct short values in 50
               "null": text_fill                  # no values to judge by
               # patient_email follows public.patients.email
-    "##]].assert_eq(&render_yaml(&plan, &catalog, &decisions));
+    "#]].assert_eq(&render_yaml(&plan, &catalog, &decisions));
 }
 
 #[test]

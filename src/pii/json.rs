@@ -60,10 +60,7 @@ pub fn classify_documents(table: &str, samples: &[&str]) -> DocumentFinding {
             }
         }
         // Documents that were not sampled may hold anything at the same path.
-        let transform = match transform {
-            Transform::Keep => Transform::Code,
-            other => other,
-        };
+        let transform = if transform == Transform::Keep { Transform::Code } else { transform };
         finding.paths.insert(path.clone(), Rule::plain(transform));
     }
     finding.classes.sort();

@@ -76,15 +76,15 @@ impl Site {
             );
         };
         support::database::run(&self.server.url("postgres"), "checkpoint").unwrap();
-        let none = BTreeSet::new();
+        let nothing = BTreeSet::new();
         for (name, text) in &self.outputs {
-            note(places.find(text.as_bytes(), false), name.split(" of ").next().unwrap(), &none);
+            note(places.find(text.as_bytes(), false), name.split(" of ").next().unwrap(), &nothing);
         }
         for path in canary::files(self.work.path()) {
             note(
                 places.find(&std::fs::read(&path).unwrap(), false),
                 &path.display().to_string(),
-                &none,
+                &nothing,
             );
         }
         for name in databases {
@@ -95,7 +95,7 @@ impl Site {
             );
             let journal = "select string_agg(r::text, ' ') from backlot.clone_run r";
             let journal = support::database::run(&self.server.url(name), journal).unwrap();
-            note(places.find(format!("{journal:?}").as_bytes(), false), "journal", &none);
+            note(places.find(format!("{journal:?}").as_bytes(), false), "journal", &nothing);
         }
         note(
             places.find(&std::fs::read(self.server.log_path()).unwrap(), false),
@@ -294,7 +294,7 @@ fn a_clone_that_is_killed_and_resumed_leaves_no_row_behind() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        support::wait_for("a range in the journal", Duration::from_secs(60), || {
+        support::wait_for("a range in the journal", Duration::from_mins(1), || {
             let done = "select count(*) from backlot.clone_range where done";
             support::database::run(&target, done).is_ok_and(|rows| rows[0][0] != "0")
         });

@@ -1,4 +1,12 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "tests"
+)]
 
 //! The one integration binary: real servers, one database per test, in parallel.
 

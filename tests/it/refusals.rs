@@ -408,13 +408,13 @@ fn ctrl_c_leaves_a_clone_that_can_go_on_and_says_so() {
     let (source, target) = (large_source(newest()), database(newest(), "refusals_target"));
     let flags = ["--jobs", "1", "--range-size", "1"];
     let child = spawn(&source.url, &target.url, &flags);
-    wait_for("a range in the journal", Duration::from_secs(60), || has_range(&target.url));
+    wait_for("a range in the journal", Duration::from_mins(1), || has_range(&target.url));
     signal(&child, "-INT");
     let output = finished(child);
     says_so(&output, 130, &["interrupted", "same command again"]);
     let ranges = done_ranges(&target.url);
     let child = spawn(&source.url, &target.url, &[&flags[..], &["--json"]].concat());
-    wait_for("another range in the journal", Duration::from_secs(60), || {
+    wait_for("another range in the journal", Duration::from_mins(1), || {
         done_ranges(&target.url) > ranges
     });
     signal(&child, "-INT");
@@ -463,7 +463,7 @@ fn a_target_that_crashes_mid_way_is_named_and_the_same_command_goes_on() {
         let json: &[&str] = if kill { &[] } else { &["--json"] };
         let ranges = done_ranges(&target);
         let child = spawn(&source.url, &target, &[&flags, json].concat());
-        wait_for("another range in the journal", Duration::from_secs(60), || {
+        wait_for("another range in the journal", Duration::from_mins(1), || {
             done_ranges(&target) > ranges
         });
         if kill {
@@ -486,7 +486,7 @@ fn a_source_that_crashes_mid_way_is_named_and_the_same_command_completes() {
         insert into big select g, 'Zq7row' || g || '@corp-mail.net', repeat('lorem ipsum ', 30) from generate_series(1, 150000) g; checkpoint").unwrap();
     let flags = ["--jobs", "1", "--range-size", "1"];
     let child = spawn(&source, &target.url, &flags);
-    wait_for("a range in the journal", Duration::from_secs(60), || has_range(&target.url));
+    wait_for("a range in the journal", Duration::from_mins(1), || has_range(&target.url));
     server.kill9().unwrap();
     says_so(&finished(child), 8, &["source"]);
     server.start().unwrap();

@@ -23,10 +23,12 @@ pub(super) struct Code {
 
 impl Code {
     pub(super) fn apply(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<Output, Fault> {
-        match value {
-            Value::Text(text) if is_code(text) => Ok(Output::Same),
-            other => self.other.apply(other, out),
+        if let Value::Text(text) = value
+            && is_code(text)
+        {
+            return Ok(Output::Same);
         }
+        self.other.apply(value, out)
     }
 }
 
