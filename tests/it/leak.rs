@@ -209,7 +209,11 @@ fn the_search_finds_every_place_in_the_source() {
     sql(&source, "checkpoint");
     let mut binary = BTreeSet::new();
     for path in canary::files(cluster.server().data_dir()) {
-        binary.append(&mut places.find(&std::fs::read(path).unwrap(), true));
+        match std::fs::read(path) {
+            Ok(bytes) => binary.append(&mut places.find(&bytes, true)),
+            // The cluster is shared: other tests drop their tables meanwhile.
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        }
     }
     for name in ["ssn int8", "card numeric", "large object", "address 900001", "address 900011"] {
         assert!(binary.iter().any(|token| places.name(*token) == name), "{name}");
