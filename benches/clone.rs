@@ -25,6 +25,7 @@ tables:
       phone: phone
       street: street
       city: city
+      plan: keep
       birth_date: {transform: date_shift, max_days: 180}
       meta: {transform: json, paths: {\"$.ip\": ip, \"$.backup\": email}, unknown: keep}
 ";
@@ -108,7 +109,11 @@ impl Bench {
 
     fn fresh(&self, database: &str) {
         self.sql(&self.target, "postgres", &format!("drop database if exists {database}"));
-        self.sql(&self.target, "postgres", &format!("create database {database}"));
+        self.sql(
+            &self.target,
+            "postgres",
+            &format!("create database {database} template template0 lc_collate 'C'"),
+        );
         self.sql(&self.target, "postgres", "checkpoint");
     }
 
@@ -232,7 +237,11 @@ fn main() {
     for (database, rows, indexes) in
         [("plain", rows, ""), ("indexed", rows, INDEXES), ("tenth", rows / 10, "")]
     {
-        bench.sql(&bench.source, "postgres", &format!("create database {database}"));
+        bench.sql(
+            &bench.source,
+            "postgres",
+            &format!("create database {database} template template0 lc_collate 'C'"),
+        );
         bench.sql(&bench.source, database, TABLE);
         bench.sql(&bench.source, database, &fill(rows));
         if !indexes.is_empty() {

@@ -19,7 +19,7 @@ const DEPENDENTS: &str = include_str!("sql/dependents.sql");
 pub(super) const RESTORE_NAME: &str = "backlot restore";
 /// Sessions of `pg_restore` build indexes with this much memory each.
 const RESTORE_OPTIONS: &str =
-    "-c maintenance_work_mem=256MB -c statement_timeout=0 -c synchronous_commit=off";
+    "-c maintenance_work_mem=512MB -c statement_timeout=0 -c synchronous_commit=off";
 
 /// An archive of the schema in a directory of its own, removed with it.
 pub(super) struct Archive {
