@@ -250,8 +250,15 @@ async fn already_there(
     let find = target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
     for entry in entries.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
         let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
-        let (kind, names, args): (String, Vec<String>, Vec<String>) =
-            (row.get(0), row.get(1), row.get(2));
+        // An object that was dropped since the snapshot has no address: pg_dump, which saw it
+        // in the snapshot, restores it, and a second one of its name is an error that says so.
+        let (Some(kind), Some(names), Some(args)) = (
+            row.get::<_, Option<String>>(0),
+            row.get::<_, Option<Vec<String>>>(1),
+            row.get::<_, Option<Vec<String>>>(2),
+        ) else {
+            continue;
+        };
         match target.query_one(&find, &[&kind, &names, &args]).await {
             Ok(_) => drop(there.insert(entry.object)),
             // The function raises an error for what does not exist.
