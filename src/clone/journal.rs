@@ -69,7 +69,12 @@ pub(super) async fn open_snapshot(
             Err(error) => return Err(CloneError::Snapshot(error)),
         }
         let snapshot = open(None).await.map_err(CloneError::Snapshot)?;
-        if snapshot.xids() == run.snapshot_xids {
+        // A standby hands out no transaction ids: there, equal says nothing.
+        let recovery = "select pg_catalog.pg_is_in_recovery()";
+        let row = snapshot.session().query_one(recovery, &[]).await;
+        let is_standby: bool =
+            row.map_err(|error| CloneError::query("look at the source")(error.into()))?.get(0);
+        if !is_standby && snapshot.xids() == run.snapshot_xids {
             return Ok((snapshot, Some(run)));
         }
         progress.note(
