@@ -5,6 +5,7 @@
 //! `BACKLOT_BENCH_ROWS` (2 000 000) and `BACKLOT_BENCH_RUNS` (5) make it smaller.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark talks and fails loudly")]
+#![expect(clippy::indexing_slicing, reason = "as above")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark is configured by the environment")]
 
 use backlot::instance::{Binaries, Search, Server, ServerGuard, ServerOptions};
@@ -24,6 +25,7 @@ tables:
       phone: phone
       street: street
       city: city
+      plan: keep
       birth_date: {transform: date_shift, max_days: 180}
       meta: {transform: json, paths: {\"$.ip\": ip, \"$.backup\": email}, unknown: keep}
 ";
@@ -107,7 +109,11 @@ impl Bench {
 
     fn fresh(&self, database: &str) {
         self.sql(&self.target, "postgres", &format!("drop database if exists {database}"));
-        self.sql(&self.target, "postgres", &format!("create database {database}"));
+        self.sql(
+            &self.target,
+            "postgres",
+            &format!("create database {database} template template0 lc_collate 'C'"),
+        );
         self.sql(&self.target, "postgres", "checkpoint");
     }
 
@@ -231,7 +237,11 @@ fn main() {
     for (database, rows, indexes) in
         [("plain", rows, ""), ("indexed", rows, INDEXES), ("tenth", rows / 10, "")]
     {
-        bench.sql(&bench.source, "postgres", &format!("create database {database}"));
+        bench.sql(
+            &bench.source,
+            "postgres",
+            &format!("create database {database} template template0 lc_collate 'C'"),
+        );
         bench.sql(&bench.source, database, TABLE);
         bench.sql(&bench.source, database, &fill(rows));
         if !indexes.is_empty() {

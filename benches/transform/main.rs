@@ -2,6 +2,7 @@
 //! Each line is the best of several runs: what the code costs, not what the machine was doing.
 
 #![expect(clippy::print_stdout, reason = "the report")]
+#![expect(clippy::indexing_slicing, clippy::cast_precision_loss, reason = "as above")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run stops")]
 
 mod stage;

@@ -119,6 +119,7 @@ fn table(row: &Row, columns: Vec<Column>, indexes: Vec<Index>) -> Table {
             parents: parents.map(|(schema, name)| RelationName::new(schema, name)).collect(),
             is_partition: row.get("is_partition"),
             key_columns: row.get("partition_columns"),
+            hashes_oids: row.get("hashes_oids"),
         },
         size_bytes: u64::try_from(row.get::<_, i64>("size_bytes")).unwrap_or(0),
         #[expect(

@@ -69,6 +69,9 @@ pub struct Partitioning {
     pub is_partition: bool,
     /// Column names of the partition key of a partitioned table (expressions: the columns they read).
     pub key_columns: Vec<String>,
+    /// True if a partitioned table hashes oids (those of enum labels): its rows lie in other
+    /// partitions in another database.
+    pub hashes_oids: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +122,7 @@ pub struct Column {
     pub generated: Generated,
     /// True for GENERATED ALWAYS/BY DEFAULT AS IDENTITY.
     pub identity: bool,
-    /// True if the type (and, for arrays, composites, ranges: what it is made of) has send and receive functions.
+    /// True if the type (and, for arrays, composites, ranges: what it is made of) arrives in binary as it left.
     pub has_binary: bool,
     /// Labels of an enum type (also of the element type of an enum array).
     pub enum_labels: Vec<String>,
@@ -157,7 +160,7 @@ pub struct ForeignKey {
 #[derive(Clone, Debug)]
 pub struct Sequence {
     pub name: RelationName,
-    /// The column that owns it (serial, identity), if any.
+    /// The column that owns it (serial, identity), else one whose default draws from it, if any.
     pub owner: Option<(RelationName, String)>,
 }
 

@@ -8,6 +8,15 @@ const DEPTH_LIMIT: u32 = 16;
 /// `VARHDRSZ`: what atttypmod of varchar(n) and char(n) adds to n (varchar.c).
 const MODIFIER_OFFSET: i32 = 4;
 
+/// Types of `pg_type.dat` whose binary form does not carry the value to another database.
+const TEXT_ONLY: &[u32] = &[
+    // regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary,
+    // regnamespace, regrole, regcollation: the oid of an object that has another oid there. In
+    // text they are names.
+    24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
+    // tsquery: `tsqueryrecv` refuses the empty query that `tsquerysend` sends (tsquery.c).
+    3615,
+];
 /// int4, int8, float4, float8, date, time, timestamp, timestamptz, interval, timetz, numeric, int2.
 const ORDERED: [u32; 12] = [23, 20, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 21];
 
@@ -54,12 +63,15 @@ impl Types {
         }
     }
 
-    /// True if the type and all that it is made of have send and receive functions.
+    /// True if the type and all that it is made of arrive in binary as they left.
     pub(super) fn has_binary(&self, oid: Oid) -> bool {
         self.has_binary_at(oid, 0)
     }
 
     fn has_binary_at(&self, oid: Oid, depth: u32) -> bool {
+        if TEXT_ONLY.contains(&oid.0) {
+            return false;
+        }
         let Some(row) = self.0.get(&oid).filter(|_| depth < DEPTH_LIMIT) else { return false };
         let part = |oid: &Oid| *oid == Oid(0) || self.has_binary_at(*oid, depth + 1);
         let element = if row.is_array { row.element } else { Oid(0) };

@@ -69,6 +69,7 @@ struct Totals {
     /// Of `size_bytes`, by ranges done and bytes under way.
     done_bytes: u64,
     bytes: u64,
+    rows: u64,
     tables: usize,
     tables_done: usize,
 }
@@ -85,24 +86,37 @@ fn totals(progress: &Progress) -> Totals {
         let finished = (size * done).checked_div(table.range_count).unwrap_or(size);
         let moving = table.counters.bytes.load(Ordering::Relaxed);
         totals.bytes += moving;
+        totals.rows += table.counters.rows.load(Ordering::Relaxed);
         totals.done_bytes += finished.max(moving.min(size));
     }
     totals
 }
 
-/// Bytes a second since the data phase began.
-struct Rate {
+/// Since the data phase began.
+struct Clock {
     since: Option<Instant>,
 }
 
-impl Rate {
-    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-    fn per_second(&mut self, stage: Stage, bytes: u64) -> f64 {
-        if stage != Stage::Data {
-            return 0.0;
+/// What moved per second.
+#[derive(Clone, Copy, Default)]
+struct Rate {
+    bytes: f64,
+    rows: f64,
+}
+
+impl Clock {
+    #[expect(clippy::cast_precision_loss, reason = "shown rounded")]
+    fn rate(&mut self, stage: Stage, totals: Totals) -> Rate {
+        if stage != Stage::Data || totals.bytes == 0 {
+            return Rate::default();
         }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        bytes as f64 / since.elapsed().as_secs_f64().max(0.001)
+        // The first look at moving bytes sets the clock: what came before it took no known time.
+        let Some(since) = self.since else {
+            self.since = Some(Instant::now());
+            return Rate::default();
+        };
+        let seconds = since.elapsed().as_secs_f64().max(0.05);
+        Rate { bytes: totals.bytes as f64 / seconds, rows: totals.rows as f64 / seconds }
     }
 }
 
@@ -114,14 +128,14 @@ fn eta_s(totals: Totals, rate: f64) -> Option<f64> {
 
 fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
     let mut bars = (style == Style::Bars).then(Bars::new);
-    let mut rate = Rate { since: None };
+    let mut clock = Clock { since: None };
     let mut last_line: Option<Instant> = None;
     let mut last_stage = None;
     loop {
         let is_last = stop.load(Ordering::SeqCst);
         let stage = progress.stage();
         let totals = totals(progress);
-        let speed = rate.per_second(stage, totals.bytes);
+        let rate = clock.rate(stage, totals);
         for note in progress.take_notes() {
             match (style, &bars) {
                 (Style::Events, _) => {
@@ -132,10 +146,10 @@ fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
             }
         }
         if let Some(bars) = &mut bars {
-            bars.draw(progress, stage, totals, speed);
+            bars.draw(progress, stage, totals, rate);
         } else if last_stage != Some(stage) || last_line.is_none_or(|last| last.elapsed() >= LINE) {
             if last_stage != Some(stage) || stage == Stage::Data {
-                write_line(style, stage, totals, speed);
+                write_line(style, stage, totals, rate);
             }
             last_line = Some(Instant::now());
         }
@@ -155,21 +169,23 @@ fn show(progress: &Progress, style: Style, stop: &AtomicBool) {
     clippy::cast_sign_loss,
     reason = "a positive rate, shown rounded"
 )]
-fn write_line(style: Style, stage: Stage, totals: Totals, speed: f64) {
-    let eta = eta_s(totals, speed);
+fn write_line(style: Style, stage: Stage, totals: Totals, rate: Rate) {
+    let eta = eta_s(totals, rate.bytes);
     match style {
         Style::Events => drop(output::json(&json!({
-            "event": "progress", "stage": stage.name(), "bytes": totals.bytes,
+            "event": "progress", "stage": stage.name(), "bytes": totals.bytes, "rows": totals.rows,
             "tables_done": totals.tables_done, "tables": totals.tables,
-            "bytes_per_second": speed as u64, "eta_seconds": eta.map(|eta| eta as u64),
+            "bytes_per_second": rate.bytes as u64, "rows_per_second": rate.rows as u64, "eta_seconds": eta.map(|eta| eta as u64),
         }))),
         Style::Lines if stage == Stage::Data && totals.bytes > 0 => output::say(&format!(
-            "{}: {} of {} tables, {}, {}/s, {} left",
+            "{}: {} of {} tables, {} rows, {} ({} rows/s, {}/s), {} left",
             stage.name(),
             totals.tables_done,
             totals.tables,
+            output::count(totals.rows),
             output::bytes(totals.bytes),
-            output::bytes(speed as u64),
+            output::count(rate.rows as u64),
+            output::bytes(rate.bytes as u64),
             eta.map_or_else(|| "?".to_owned(), |eta| format!("{eta:.0} s")),
         )),
         Style::Lines => output::say(stage.name()),
@@ -204,7 +220,7 @@ impl Bars {
         clippy::cast_sign_loss,
         reason = "a positive rate, shown rounded"
     )]
-    fn draw(&mut self, progress: &Progress, stage: Stage, totals: Totals, speed: f64) {
+    fn draw(&mut self, progress: &Progress, stage: Stage, totals: Totals, rate: Rate) {
         self.total.set_length(totals.size_bytes.max(1));
         self.total.set_position(if stage == Stage::Data {
             totals.done_bytes
@@ -212,12 +228,14 @@ impl Bars {
             self.total.position()
         });
         self.total.set_message(stage.name());
-        let eta = eta_s(totals, speed).map_or_else(String::new, |eta| format!(", {eta:.0} s left"));
+        let eta =
+            eta_s(totals, rate.bytes).map_or_else(String::new, |eta| format!(", {eta:.0} s left"));
         self.total.set_prefix(format!(
-            "{} of {} tables, {}/s{eta}",
+            "{} of {} tables, {} rows/s, {}/s{eta}",
             totals.tables_done,
             totals.tables,
-            output::bytes(speed as u64)
+            output::count(rate.rows as u64),
+            output::bytes(rate.bytes as u64)
         ));
         self.total.tick();
         for table in progress.tables() {

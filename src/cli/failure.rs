@@ -248,6 +248,13 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
                 "name an empty database, or use --replace: it swaps the new clone in once it is complete",
             ),
         ),
+        CloneError::MayNotReplace { role, .. } => (
+            Code::Auth,
+            Some(format!(
+                "--replace makes a database beside the target and renames both: \
+                 alter role {role} createdb; and make it the owner of the target"
+            )),
+        ),
         CloneError::TargetBusy => (Code::Conflict, say("wait for it, or stop it")),
         CloneError::Version { .. } => (Code::Refused, say("use a server of another version")),
         CloneError::Unreadable(tables) => (

@@ -32,6 +32,8 @@ pub enum CloneError {
     SameDatabase,
     #[error("the target holds data: {}", list(.0))]
     TargetNotEmpty(Vec<Occupant>),
+    #[error("the role {role} may not replace the target: it {lacks}")]
+    MayNotReplace { role: String, lacks: &'static str },
     #[error("another clone or stream is working on this target")]
     TargetBusy,
     #[error("the {side} is PostgreSQL {major}; {needed}")]

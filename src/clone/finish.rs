@@ -13,11 +13,7 @@ use std::sync::Arc;
 const EXISTING_SEQUENCES: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'S'";
 
-/// Materialized views that are populated in the source, each after those that it reads
-/// (a view is always created after what it reads, so oids give the order).
-const POPULATED_VIEWS: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
-     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-     where c.relkind = 'm' and c.relispopulated order by c.oid";
+const POPULATED_VIEWS: &str = include_str!("sql/populated_views.sql");
 
 const UNPOPULATED: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' and not c.relispopulated";

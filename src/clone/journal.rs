@@ -41,7 +41,12 @@ pub(super) async fn unfinished(
     options: &Options,
 ) -> Result<Option<Run>, CloneError> {
     let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
-    Ok(latest.filter(|run| run.phase != Phase::Done && !options.restart))
+    Ok(latest.filter(|run| is_unfinished(run, options) && !options.restart))
+}
+
+/// A replacement is finished when it has the target's name.
+fn is_unfinished(run: &Run, options: &Options) -> bool {
+    run.phase != Phase::Done || options.replace
 }
 
 /// Opens the snapshot: the unfinished run's own if it is still held, else a new one. The run
@@ -56,12 +61,20 @@ pub(super) async fn open_snapshot(
     };
     if let Some(run) = unfinished {
         match open(Some(&run.snapshot_name)).await {
-            Ok(snapshot) => return Ok((snapshot, Some(run))),
-            Err(SnapshotError::Lost) => {}
+            // A source that was restarted gives old names to new snapshots.
+            Ok(snapshot) if snapshot.xids() == run.snapshot_xids => {
+                return Ok((snapshot, Some(run)));
+            }
+            Ok(_) | Err(SnapshotError::Lost) => {}
             Err(error) => return Err(CloneError::Snapshot(error)),
         }
         let snapshot = open(None).await.map_err(CloneError::Snapshot)?;
-        if snapshot.xids() == run.snapshot_xids {
+        // A standby hands out no transaction ids: there, equal says nothing.
+        let recovery = "select pg_catalog.pg_is_in_recovery()";
+        let row = snapshot.session().query_one(recovery, &[]).await;
+        let is_standby: bool =
+            row.map_err(|error| CloneError::query("look at the source")(error.into()))?.get(0);
+        if !is_standby && snapshot.xids() == run.snapshot_xids {
             return Ok((snapshot, Some(run)));
         }
         progress.note(
@@ -81,30 +94,46 @@ pub(super) async fn open_snapshot(
 pub(super) async fn begin(
     journal: &Journal<'_>,
     target: &Session,
-    config: &str,
-    fingerprint: &Fingerprint,
-    snapshot: &Snapshot,
+    options: &Options,
+    decided: (&str, &Fingerprint),
+    snapshot: &mut Snapshot,
     unfinished: Option<Run>,
 ) -> Result<(i64, Phase, bool), CloneError> {
     let failed = |error: Error| CloneError::query("write the journal")(error);
-    if let Some(run) = unfinished.filter(|run| run.phase >= Phase::Data) {
+    let (config, fingerprint) = decided;
+    let before = match &unfinished {
+        Some(run) => Some(run.snapshot_name.clone()),
+        None => journal.latest().await.map_err(failed)?.map(|run| run.snapshot_name),
+    };
+    let begun = if let Some(run) = unfinished.filter(|run| run.phase >= Phase::Data) {
         same(&run.fingerprint, fingerprint)?;
         journal.set_snapshot(run.run_id, snapshot.name()).await.map_err(failed)?;
-        return Ok((run.run_id, run.phase, true));
+        (run.run_id, run.phase, true)
+    } else {
+        clear(journal, target, options).await?;
+        journal.create().await.map_err(failed)?;
+        let run_id = journal
+            .begin(fingerprint, config, snapshot.name(), snapshot.xids())
+            .await
+            .map_err(failed)?;
+        (run_id, Phase::Schema, false)
+    };
+    snapshot.hold().await.map_err(CloneError::Snapshot)?;
+    if let Some(before) = before.filter(|before| before != snapshot.name()) {
+        let doing = "end the interrupted run's snapshot keeper";
+        snapshot.end_keeper(&before).await.map_err(CloneError::query(doing))?;
     }
-    clear(journal, target).await?;
-    journal.create().await.map_err(failed)?;
-    let run_id = journal
-        .begin(fingerprint, config, snapshot.name(), snapshot.xids())
-        .await
-        .map_err(failed)?;
-    Ok((run_id, Phase::Schema, false))
+    Ok(begun)
 }
 
 /// Refuses a target that holds data, unless an unfinished run of ours made all of it.
-async fn clear(journal: &Journal<'_>, target: &Session) -> Result<(), CloneError> {
+async fn clear(
+    journal: &Journal<'_>,
+    target: &Session,
+    options: &Options,
+) -> Result<(), CloneError> {
     let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
-    if let Some(run) = latest.filter(|run| run.phase != Phase::Done) {
+    if let Some(run) = latest.filter(|run| is_unfinished(run, options)) {
         let doing = "clear what the interrupted run has left";
         return sink::reset(target, &run.extensions_before).await.map_err(CloneError::query(doing));
     }

@@ -131,7 +131,8 @@ fn subject(plan: &ColumnPlan, table: &Table, copied: &[usize]) -> Vec<(usize, Ki
         .collect()
 }
 
-/// A rule on a partition key may move a row to another partition: the root then routes it.
+/// A rule on a partition key may move a row to another partition, and so does a hash of oids: the
+/// root then routes it.
 fn target(plan: &TablePlan, table: &Table, catalog: &Catalog) -> RelationName {
     let mut routed = table.name.clone();
     let mut at = plan.table;
@@ -139,14 +140,14 @@ fn target(plan: &TablePlan, table: &Table, catalog: &Catalog) -> RelationName {
         let parent =
             catalog.table(at).partitioning.parents.first().and_then(|parent| catalog.find(parent));
         let Some(parent) = parent else { break };
-        let keys = &catalog.table(parent).partitioning.key_columns;
+        let partitioning = &catalog.table(parent).partitioning;
         let is_ruled = |name: &String| {
             table
                 .column(name)
                 .and_then(|(at, _)| plan.columns.get(at))
                 .is_some_and(|column| !column.rule.is_keep())
         };
-        if keys.iter().any(is_ruled) {
+        if partitioning.hashes_oids || partitioning.key_columns.iter().any(is_ruled) {
             routed = catalog.table(parent).name.clone();
         }
         at = parent;

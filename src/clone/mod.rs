@@ -5,11 +5,12 @@
 //! before its replacement is complete, and commits every range of rows together with the note
 //! that it is done, so that a killed clone goes on where it stopped.
 
-mod complaints;
+mod complaint;
 mod copy;
 mod error;
 mod finish;
 mod journal;
+mod left_behind;
 mod literals;
 mod masks;
 mod options;
@@ -22,6 +23,7 @@ mod schema;
 mod subset;
 mod summary;
 mod swap;
+mod toc;
 
 pub use error::{CloneError, Side};
 pub use literals::SchemaLiteral;

@@ -8,7 +8,7 @@ use super::preflight::{self, Servers};
 use super::progress::{Progress, Stage, TableProgress};
 use super::schema::{self, Archive, LeftOut};
 use super::summary::Summary;
-use super::{finish, journal, literals, ranges, subset, summary, swap};
+use super::{finish, journal, left_behind, literals, ranges, subset, summary, swap};
 use crate::catalog::{self, Catalog};
 use crate::pg::{ConnInfo, Error, Session};
 use crate::source::Snapshot;
@@ -45,6 +45,8 @@ pub(super) struct Planned {
     pub(super) config: String,
     pub(super) jobs: Arc<Vec<TableJob>>,
     pub(super) left_out: LeftOut,
+    /// For the summary.
+    pub(super) left_behind: Vec<String>,
 }
 
 /// Seconds per phase, for the summary.
@@ -94,14 +96,14 @@ pub async fn run<P: Planner>(
     let target = connect(&into, Side::Target).await?;
     let journal = journal::lock(&target).await?;
     let unfinished = journal::unfinished(&journal, options).await?;
-    let (snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
+    let (mut snapshot, unfinished) = journal::open_snapshot(options, progress, unfinished).await?;
 
     progress.enter(Stage::Planning);
     let decided = plan_in(&snapshot, options, planner, key, unfinished.as_ref()).await?;
     let fingerprint = fingerprint(options, &servers, &decided.plan, key);
+    let rules = (decided.config.as_str(), &fingerprint);
     let (run_id, phase, resumed) =
-        journal::begin(&journal, &target, &decided.config, &fingerprint, &snapshot, unfinished)
-            .await?;
+        journal::begin(&journal, &target, options, rules, &mut snapshot, unfinished).await?;
     clock.lap("plan");
 
     let mut run = Run {
@@ -121,22 +123,22 @@ pub async fn run<P: Planner>(
     clock.lap("data");
     run.post_data(phase, &archive).await?;
     clock.lap("indexes");
-    let sequences = run.finish().await?;
+    let sequences = run.finish(&archive).await?;
     clock.lap("finish");
 
     let literals = literals::find(snapshot.session()).await?;
     let ranges = journal.ranges(run_id).await.map_err(CloneError::query("read the journal"))?;
     journal.enter(run_id, Phase::Done).await.map_err(CloneError::query("write the journal"))?;
-    snapshot.release_others().await.map_err(CloneError::query("release the snapshot"))?;
     let warnings = run.warnings();
-    // A keeper that does not let go ends by itself: nothing to fail for.
-    drop(snapshot.release().await);
     drop(target);
     if options.replace {
         progress.enter(Stage::Swapping);
+        // Still in the snapshot: a swap that fails is made up for by the next run.
         swap::swap(&options.target).await?;
         clock.lap("swap");
     }
+    // A keeper that does not let go ends by itself: nothing to fail for.
+    drop(snapshot.release().await);
     progress.enter(Stage::Done);
     let facts = summary::Facts {
         fingerprint: &fingerprint,
@@ -220,7 +222,8 @@ async fn plan_in<P: Planner>(
     let oids =
         catalog.tables.iter().map(|table| (table.oid, table.name.to_string())).collect::<Vec<_>>();
     let left_out = schema::left_out(source, &plan, &oids).await?;
-    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out })
+    let left_behind = left_behind::find(source).await?;
+    Ok(Planned { catalog, plan, config, jobs: Arc::new(jobs), left_out, left_behind })
 }
 
 fn fingerprint(options: &Options, servers: &Servers, plan: &Plan, key: &RootKey) -> Fingerprint {
@@ -301,13 +304,15 @@ impl Run<'_> {
         self.enter(Phase::Finish).await
     }
 
-    async fn finish(&mut self) -> Result<usize, CloneError> {
+    async fn finish(&mut self, archive: &Archive) -> Result<usize, CloneError> {
         self.progress.enter(Stage::Finishing);
         let Planned { catalog, plan, jobs, .. } = self.planned;
         let source = self.snapshot.session();
         finish::materialized_views(source, self.target).await?;
         let sequences = finish::sequences(source, self.target, catalog, plan).await?;
         finish::analyze(self.into, self.options.jobs, jobs).await?;
+        let resumed = self.resumed.then_some(self.target);
+        archive.restore_event_triggers(self.options, source, self.into, resumed).await?;
         Ok(sequences)
     }
 
@@ -326,6 +331,7 @@ fn warnings(planned: &Planned) -> Vec<String> {
     warnings.extend(
         dependents.map(|name| format!("{name} is left out: it depends on an excluded table")),
     );
+    warnings.extend(planned.left_behind.iter().cloned());
     warnings
 }
 

@@ -2,9 +2,10 @@
 //! we ever will. What they print is cut down to the first line of each error: the rest
 //! quotes statements and rows.
 
-use super::complaints::messages;
+use super::complaint::messages;
 use super::error::CloneError;
 use super::options::{Options, Tools};
+use super::toc::{Entry, entry};
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
 use std::collections::HashSet;
@@ -18,7 +19,7 @@ const DEPENDENTS: &str = include_str!("sql/dependents.sql");
 pub(super) const RESTORE_NAME: &str = "backlot restore";
 /// Sessions of `pg_restore` build indexes with this much memory each.
 const RESTORE_OPTIONS: &str =
-    "-c maintenance_work_mem=256MB -c statement_timeout=0 -c synchronous_commit=off";
+    "-c maintenance_work_mem=512MB -c statement_timeout=0 -c synchronous_commit=off";
 
 /// An archive of the schema in a directory of its own, removed with it.
 pub(super) struct Archive {
@@ -33,13 +34,6 @@ impl Drop for ScratchDir {
         // It lies in the system's temporary directory: left-overs are cleaned there.
         drop(std::fs::remove_dir_all(&self.0));
     }
-}
-
-/// A line of `pg_restore --list`: `dump id; catalog oid TYPE schema name owner`.
-struct Entry {
-    line: String,
-    object: (Oid, Oid),
-    kind: String,
 }
 
 /// Kinds of post-data entries that fail if the object is there already. All others can be
@@ -58,29 +52,6 @@ const NOT_REPEATABLE: &[&str] = &[
     "PUBLICATION TABLE",
     "PUBLICATION TABLES IN SCHEMA",
 ];
-/// Longest first: a kind may be the beginning of another.
-const KINDS: &[&str] = &[
-    "PUBLICATION TABLES IN SCHEMA",
-    "PUBLICATION TABLE",
-    "CHECK CONSTRAINT",
-    "FK CONSTRAINT",
-    "EVENT TRIGGER",
-    "USER MAPPING",
-    "SUBSCRIPTION TABLE",
-    "SUBSCRIPTION",
-    "PUBLICATION",
-    "CONSTRAINT",
-    "STATISTICS",
-    "INDEX ATTACH",
-    "INDEX",
-    "TRIGGER",
-    "POLICY",
-    "RULE",
-    "ROW SECURITY",
-    "MATERIALIZED VIEW DATA",
-    "COMMENT",
-];
-
 /// Objects that are left out because a table is.
 #[derive(Default)]
 pub(super) struct LeftOut {
@@ -196,15 +167,46 @@ impl Archive {
         target: &ConnInfo,
         resumed: Option<&Session>,
     ) -> Result<(), CloneError> {
-        let mut there = HashSet::new();
-        if let Some(session) = resumed {
-            let doing = "see what the interrupted run has built";
-            there = self.already_there(source, session).await.map_err(CloneError::query(doing))?;
-        }
-        let missing = self.toc.iter().filter(|entry| !there.contains(&entry.object));
+        let entries = self.toc.iter().filter(|entry| !entry.is_event_trigger);
+        let missing = self.missing(entries.collect(), source, resumed).await?;
         let mut command = self.restore(options, target, missing)?;
         command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
         finish("pg_restore", "building indexes and constraints", command).await
+    }
+
+    /// Event triggers, which would fire at whatever is changed after them (`pg_restore` by itself
+    /// makes them last, too).
+    pub(super) async fn restore_event_triggers(
+        &self,
+        options: &Options,
+        source: &Session,
+        target: &ConnInfo,
+        resumed: Option<&Session>,
+    ) -> Result<(), CloneError> {
+        let entries = self.toc.iter().filter(|entry| entry.is_event_trigger).collect::<Vec<_>>();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let missing = self.missing(entries, source, resumed).await?;
+        let mut command = self.restore(options, target, missing)?;
+        command.arg("--section=post-data");
+        finish("pg_restore", "creating event triggers", command).await
+    }
+
+    /// What an interrupted run has not made yet.
+    async fn missing<'e>(
+        &self,
+        mut entries: Vec<&'e Entry>,
+        source: &Session,
+        resumed: Option<&Session>,
+    ) -> Result<Vec<&'e Entry>, CloneError> {
+        if let Some(session) = resumed {
+            let doing = "see what the interrupted run has built";
+            let there = already_there(&entries, source, session).await;
+            let there = there.map_err(CloneError::query(doing))?;
+            entries.retain(|entry| !there.contains(&entry.object));
+        }
+        Ok(entries)
     }
 
     fn restore<'e>(
@@ -234,31 +236,37 @@ impl Archive {
         command.arg(self.file());
         Ok(command)
     }
+}
 
-    async fn already_there(
-        &self,
-        source: &Session,
-        target: &Session,
-    ) -> Result<HashSet<(Oid, Oid)>, Error> {
-        let mut there = HashSet::new();
-        let identify = source
-            .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
-            .await?;
-        let find =
-            target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
-        for entry in self.toc.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
-            let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
-            let (kind, names, args): (String, Vec<String>, Vec<String>) =
-                (row.get(0), row.get(1), row.get(2));
-            match target.query_one(&find, &[&kind, &names, &args]).await {
-                Ok(_) => drop(there.insert(entry.object)),
-                // The function raises an error for what does not exist.
-                Err(error) if error.as_db_error().is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
+async fn already_there(
+    entries: &[&Entry],
+    source: &Session,
+    target: &Session,
+) -> Result<HashSet<(Oid, Oid)>, Error> {
+    let mut there = HashSet::new();
+    let identify = source
+        .prepare("select type, object_names, object_args from pg_catalog.pg_identify_object_as_address($1, $2, 0)")
+        .await?;
+    let find = target.prepare("select 1 from pg_catalog.pg_get_object_address($1, $2, $3)").await?;
+    for entry in entries.iter().filter(|entry| NOT_REPEATABLE.contains(&entry.kind.as_str())) {
+        let row = source.query_one(&identify, &[&entry.object.0.0, &entry.object.1.0]).await?;
+        // An object that was dropped since the snapshot has no address: pg_dump, which saw it
+        // in the snapshot, restores it, and a second one of its name is an error that says so.
+        let (Some(kind), Some(names), Some(args)) = (
+            row.get::<_, Option<String>>(0),
+            row.get::<_, Option<Vec<String>>>(1),
+            row.get::<_, Option<Vec<String>>>(2),
+        ) else {
+            continue;
+        };
+        match target.query_one(&find, &[&kind, &names, &args]).await {
+            Ok(_) => drop(there.insert(entry.object)),
+            // The function raises an error for what does not exist.
+            Err(error) if error.as_db_error().is_some() => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(there)
     }
+    Ok(there)
 }
 
 fn scratch_dir() -> std::io::Result<ScratchDir> {
@@ -318,35 +326,4 @@ async fn list(tools: &Tools, file: &Path) -> Result<Vec<Entry>, CloneError> {
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(entry).collect())
-}
-
-fn entry(line: &str) -> Option<Entry> {
-    let (_, rest) = line.split_once("; ").filter(|_| !line.starts_with(';'))?;
-    let mut words = rest.splitn(3, ' ');
-    let catalog = words.next()?.parse().ok()?;
-    let object = words.next()?.parse().ok()?;
-    let rest = words.next()?;
-    let kind = KINDS
-        .iter()
-        .find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')));
-    let kind =
-        kind.copied().unwrap_or_else(|| rest.split(' ').next().unwrap_or_default()).to_owned();
-    Some(Entry { line: line.to_owned(), object: (Oid(catalog), Oid(object)), kind })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::entry;
-
-    #[test]
-    fn a_line_of_the_list_names_its_object() {
-        let line = entry("3345; 2606 16390 FK CONSTRAINT public orders orders \"x y\" fkey owner")
-            .unwrap();
-        assert_eq!(
-            (line.kind.as_str(), line.object.0.0, line.object.1.0),
-            ("FK CONSTRAINT", 2606, 16390)
-        );
-        assert_eq!(entry("10; 1259 7 INDEX ATTACH public x o").unwrap().kind, "INDEX ATTACH");
-        assert!(entry("; Archive created at 2026").is_none());
-    }
 }

@@ -17,6 +17,10 @@ pub(crate) const PINNED: &[(&str, &str)] = &[
     ("TimeZone", "UTC"),
     ("extra_float_digits", "3"),
     ("bytea_output", "hex"),
+    // money in text depends on it: the same on both ends.
+    ("lc_monetary", "C"),
+    // Off, NULL in an array's text would be the word.
+    ("array_nulls", "on"),
     ("client_encoding", "UTF8"),
     ("standard_conforming_strings", "on"),
     ("xmloption", "content"),

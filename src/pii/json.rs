@@ -60,8 +60,7 @@ pub fn classify_documents(table: &str, samples: &[&str]) -> DocumentFinding {
             }
         }
         // Documents that were not sampled may hold anything at the same path.
-        let is_kept = transform == Transform::Keep;
-        let transform = if is_kept { Transform::Code } else { transform };
+        let transform = if transform == Transform::Keep { Transform::Code } else { transform };
         finding.paths.insert(path.clone(), Rule::plain(transform));
     }
     finding.classes.sort();

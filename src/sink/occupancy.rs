@@ -33,29 +33,10 @@ const SCHEMAS: &str = "select n.nspname::text from pg_catalog.pg_namespace n \
 const NEW_EXTENSIONS: &str =
     "select extname::text from pg_catalog.pg_extension where extname::text <> all ($1::text[])";
 
-/// Objects that stand directly in schema public, as `DROP` statements. Dropping one may take
-/// others along, so each statement is `if exists … cascade`.
-const PUBLIC_OBJECTS: &str = "select statement from ( \
-     select 1 as step, 'drop ' || case c.relkind when 'v' then 'view' when 'm' then 'materialized view' \
-            when 'S' then 'sequence' when 'f' then 'foreign table' else 'table' end \
-            || ' if exists ' || c.oid::pg_catalog.regclass::text || ' cascade' as statement, c.oid as oid, \
-            'pg_catalog.pg_class'::pg_catalog.regclass as class \
-     from pg_catalog.pg_class c where c.relnamespace = 'public'::pg_catalog.regnamespace \
-       and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and not c.relispartition \
-     union all \
-     select 2, 'drop routine if exists ' || p.oid::pg_catalog.regprocedure::text || ' cascade', p.oid, \
-            'pg_catalog.pg_proc'::pg_catalog.regclass \
-     from pg_catalog.pg_proc p where p.pronamespace = 'public'::pg_catalog.regnamespace \
-     union all \
-     select 3, 'drop ' || case t.typtype when 'd' then 'domain' else 'type' end || ' if exists ' \
-            || pg_catalog.format_type(t.oid, null) || ' cascade', t.oid, 'pg_catalog.pg_type'::pg_catalog.regclass \
-     from pg_catalog.pg_type t where t.typnamespace = 'public'::pg_catalog.regnamespace \
-       and (t.typtype in ('d', 'e', 'r') or (t.typtype = 'c' and exists ( \
-            select from pg_catalog.pg_class k where k.oid = t.typrelid and k.relkind = 'c'))) \
-     ) drops \
-     where not exists (select from pg_catalog.pg_depend d \
-                       where d.classid = drops.class and d.objid = drops.oid and d.deptype = 'e') \
-     order by step";
+/// Objects that stand directly in schema public, as `DROP` statements, and those outside of all
+/// schemas that are ours. Dropping one may take others along, so each statement is
+/// `if exists … cascade`.
+const OBJECTS: &str = include_str!("sql/objects.sql");
 
 /// Takes away what an unfinished run made in a target that was empty before it. Only call it
 /// when the journal proves that.
@@ -65,11 +46,8 @@ pub async fn reset(session: &Session, extensions_before: &[String]) -> Result<()
             .execute_all(&format!("drop schema if exists {} cascade", Ident(row.get(0))))
             .await?;
     }
-    let has_public = "select pg_catalog.to_regnamespace('public') is not null";
-    if session.query_one(has_public, &[]).await?.get(0) {
-        for row in session.query(PUBLIC_OBJECTS, &[]).await? {
-            session.execute_all(row.get(0)).await?;
-        }
+    for row in session.query(OBJECTS, &[]).await? {
+        session.execute_all(row.get(0)).await?;
     }
     for row in session.query(NEW_EXTENSIONS, &[&extensions_before]).await? {
         session

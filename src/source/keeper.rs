@@ -3,7 +3,8 @@
 //!
 //! An exported snapshot lives as long as the transaction that exported it. The keeper is that
 //! transaction. It ends when it is told to, or some time after the process that started it is
-//! gone: a held snapshot keeps the source from vacuuming, so the time is bounded.
+//! gone: a held snapshot keeps the source from vacuuming, so the time is bounded. A snapshot that
+//! no journal knows can be adopted by nobody: its keeper ends with the parent.
 
 use crate::pg::{ConnInfo, Error, Literal, Session};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub struct KeeperRequest {
     pub source_url: String,
     /// Adopt this snapshot instead of taking a new one.
     pub adopt: Option<String>,
-    /// How long to hold on after the parent is gone, in seconds.
+    /// How long to hold on after the parent is gone, in seconds, once it has said `hold`.
     pub hold_s: u64,
 }
 
@@ -40,7 +41,8 @@ pub(crate) async fn export(
 }
 
 /// The keeper's whole life: reads a request from standard input, answers with
-/// `name<TAB>xids`, holds until told `done` or until `hold_s` after end of file.
+/// `name<TAB>xids`, holds until told `done` or until end of file; told `hold` before, until
+/// `hold_s` after it.
 pub async fn keep() -> Result<(), Error> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let request = read_request(&mut lines).await?;
@@ -78,12 +80,17 @@ async fn read_request(lines: &mut Lines) -> Result<KeeperRequest, Error> {
 }
 
 async fn until_released(lines: &mut Lines, hold_s: u64) {
+    let mut is_known = false;
     while let Ok(Some(line)) = lines.next_line().await {
-        if line == "done" {
-            return;
+        match line.as_str() {
+            "done" => return,
+            "hold" => is_known = true,
+            _ => {}
         }
     }
-    tokio::time::sleep(Duration::from_secs(hold_s)).await;
+    if is_known {
+        tokio::time::sleep(Duration::from_secs(hold_s)).await;
+    }
 }
 
 async fn until_lost(session: &Session) {

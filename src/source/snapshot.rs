@@ -88,25 +88,49 @@ impl Snapshot {
         &self.xids
     }
 
-    /// Lets go of the snapshot, and of those that interrupted runs left with keepers.
+    /// Tells the keeper that a journal names the snapshot: from now on it is worth holding when
+    /// this process ends.
+    pub async fn hold(&mut self) -> Result<(), SnapshotError> {
+        let Holder::Process { stdin, .. } = &mut self.holder else { return Ok(()) };
+        stdin
+            .write_all(b"hold\n")
+            .await
+            .map_err(|error| SnapshotError::Keeper(format!("it went away: {error}")))
+    }
+
+    /// Lets go of the snapshot.
     pub async fn release(self) -> Result<(), Error> {
-        self.session.execute_all("commit").await?;
+        let committed = self.session.execute_all("commit").await;
         if let Holder::Process { mut child, mut stdin } = self.holder {
             // A keeper that is already gone is what we want.
             let _ = stdin.write_all(b"done\n").await;
             drop(stdin);
             let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
         }
-        Ok(())
+        committed
     }
 
-    /// Ends keepers of ours that older runs left behind on this database.
-    pub async fn release_others(&self) -> Result<(), Error> {
-        let sql = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
-                   where application_name = $1 and usename = current_user and datname = pg_catalog.current_database()";
-        self.session.query(sql, &[&KEEPER_NAME]).await?;
+    /// Ends the keeper that an interrupted run left with this snapshot. Keepers of other clones
+    /// of the same source are not ours to end.
+    pub async fn end_keeper(&self, snapshot_name: &str) -> Result<(), Error> {
+        let Some(transaction) = exporter(snapshot_name) else { return Ok(()) };
+        self.session.query(END_KEEPER, &[&transaction, &KEEPER_NAME]).await?;
         Ok(())
     }
+}
+
+/// Every transaction holds a lock on its own virtual transaction id.
+const END_KEEPER: &str = "select pg_catalog.pg_terminate_backend(l.pid, 5000) from pg_catalog.pg_locks l \
+     join pg_catalog.pg_stat_activity a on a.pid = l.pid \
+     where l.locktype = 'virtualxid' and l.virtualxid = $1 and a.application_name = $2 \
+       and a.usename = current_user and a.datname = pg_catalog.current_database()";
+
+/// The virtual transaction that exported a snapshot: its name is made of that, in hexadecimal
+/// (snapmgr.c `ExportSnapshot`).
+fn exporter(snapshot_name: &str) -> Option<String> {
+    let mut parts = snapshot_name.split('-').map(|part| u64::from_str_radix(part, 16).ok());
+    let (backend, local) = (parts.next()??, parts.next()??);
+    Some(format!("{backend}/{local}"))
 }
 
 /// 42704 (undefined object) is PostgreSQL 17+'s answer, 22023 the older ones', to a snapshot
@@ -153,5 +177,16 @@ async fn start_keeper(
         }
         None if adopt.is_some() => Err(SnapshotError::Lost),
         None => Err(SnapshotError::Keeper("it ended before it had a snapshot".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exporter;
+
+    #[test]
+    fn a_snapshots_name_tells_the_transaction_that_exported_it() {
+        assert_eq!(exporter("00000003-0000001B-1").as_deref(), Some("3/27"));
+        assert_eq!(exporter("pg_temp"), None);
     }
 }

@@ -185,6 +185,7 @@ fn mask_and_write(
         let raw = buffer.as_slice();
         bytes += raw.len() as u64;
         job.counters.bytes.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        job.counters.rows.fetch_add(buffer.frame_count(), Ordering::Relaxed);
         let frames = match (&mut stage, job.mask) {
             (Some(stage), _) => stage.run(raw).map_err(RangeError::Mask)?,
             (None, TableMask::KeepAll(keep)) => keep.pass(raw),

@@ -18,6 +18,13 @@ select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::tex
        coalesce((select pg_catalog.array_agg(p.relname::text order by h.inhseqno)
                  from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhparent
                  where h.inhrelid = c.oid), '{}') as parent_names,
+       -- Enums hash by oid, and whatever may hold one.
+       exists (select from pg_catalog.pg_partitioned_table pt
+               cross join lateral pg_catalog.unnest(pt.partclass::oid[]) as key(opclass)
+               join pg_catalog.pg_opclass o on o.oid = key.opclass
+               where pt.partrelid = c.oid and pt.partstrat = 'h'
+                 and o.opcintype in ('anyenum'::pg_catalog.regtype, 'anyarray'::pg_catalog.regtype, 'record'::pg_catalog.regtype,
+                                     'anyrange'::pg_catalog.regtype, 'anymultirange'::pg_catalog.regtype)) as hashes_oids,
        coalesce((select pg_catalog.array_agg(distinct att.attname::text)
                  from pg_catalog.pg_partitioned_table pt
                  join pg_catalog.pg_attribute att on att.attrelid = pt.partrelid

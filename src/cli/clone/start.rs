@@ -4,7 +4,7 @@ use super::{Selection, SourceArgs, decide, print_summary};
 use crate::cli::display::{Display, Style};
 use crate::cli::failure::Failure;
 use crate::cli::{Global, environment, output};
-use crate::clone::{self, Options, Progress, RANGE_BYTES, Summary};
+use crate::clone::{self, Options, Progress, RANGE_BYTES, Stage, Summary};
 use crate::pg::{ConnInfo, Format, Session};
 use crate::source::Keeper;
 use crate::table_sync::Abort;
@@ -144,11 +144,19 @@ pub(in crate::cli) async fn supervised(
         result = &mut job => result.map_err(Failure::from),
         () = interrupted(global.json) => {
             abort.fire();
-            // The lanes' transactions roll back; what is committed is in the journal.
-            drop(tokio::time::timeout(GRACE, &mut job).await);
+            // The lanes' transactions roll back; what is committed is in the journal. A swap is
+            // brought to its end. All else is done again.
+            let grace = match progress.stage() {
+                Stage::Data | Stage::Swapping | Stage::Done => GRACE,
+                Stage::Connecting | Stage::Planning | Stage::Schema | Stage::PostData
+                | Stage::Finishing => Duration::ZERO,
+            };
+            if let Ok(Ok(summary)) = tokio::time::timeout(grace, &mut job).await {
+                return Ok(summary);
+            }
             Err(Failure::interrupted("interrupted; what is copied is kept").hint(format!(
-                "run the same command again within {} min and it goes on from the same snapshot{}",
-                hold_minutes(&options.keeper),
+                "run the same command again within {} and it goes on from the same snapshot{}",
+                hold_time(&options.keeper),
                 if options.replace { "; the target is untouched" } else { "" },
             )))
         }
@@ -157,10 +165,11 @@ pub(in crate::cli) async fn supervised(
     result
 }
 
-fn hold_minutes(keeper: &Keeper) -> u64 {
+fn hold_time(keeper: &Keeper) -> String {
     match keeper {
-        Keeper::Session => 0,
-        Keeper::Process { hold_s, .. } => hold_s / 60,
+        Keeper::Session => "0 s".into(),
+        Keeper::Process { hold_s, .. } if *hold_s < 120 => format!("{hold_s} s"),
+        Keeper::Process { hold_s, .. } => format!("{} min", hold_s / 60),
     }
 }
 

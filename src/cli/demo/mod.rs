@@ -23,6 +23,9 @@ pub(super) struct DemoArgs {
     /// Leave both servers running and print their URLs
     #[arg(long)]
     keep: bool,
+    /// With --keep: write the URLs, and the command that stops the servers, as shell variables
+    #[arg(long, value_name = "FILE", requires = "keep")]
+    env_file: Option<std::path::PathBuf>,
 }
 
 /// Columns of the sample that are shown before and after.
@@ -73,14 +76,32 @@ pub(super) async fn run(args: DemoArgs, global: &Global) -> Result<(), Failure> 
     }
     proof.check()?;
     if args.keep {
-        let (source, target, directory) = stage.keep();
-        if !global.json {
-            output::line(&format!("\nsource: {source}\nclone:  {target}"))?;
-            output::line(&format!("look around with: psql '{target}'"))?;
-            output::line(&format!("both stop and go with: {directory}"))?;
-        }
+        leave(stage, args.env_file.as_deref(), global)?;
     }
     Ok(())
+}
+
+/// Hands the servers over to the user.
+fn leave(stage: Stage, env_file: Option<&std::path::Path>, global: &Global) -> Result<(), Failure> {
+    let (source, target, stop) = stage.keep();
+    if let Some(path) = env_file {
+        let line = |name: &str, value: &str| format!("export {name}={}\n", shell_quoted(value));
+        let text = line("BACKLOT_SOURCE_URL", &source)
+            + &line("BACKLOT_TARGET_URL", &target)
+            + &line("BACKLOT_DEMO_STOP", &stop);
+        std::fs::write(path, text)
+            .map_err(|error| Failure::usage(format!("write {}: {error}", path.display())))?;
+    }
+    if global.json {
+        return Ok(());
+    }
+    output::line(&format!("\nsource: {source}\nclone:  {target}"))?;
+    output::line(&format!("look around with: psql '{target}'"))?;
+    output::line(&format!("both stop and go with: {stop}"))
+}
+
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Enough for every class of the sample.

@@ -150,6 +150,7 @@ fn masked_columns(catalog: &Catalog, table: TableId, plan: &TablePlan) -> Vec<(S
                     | Transform::Null
                     | Transform::Constant { .. }
                     | Transform::Json { .. }
+                    | Transform::Code
                     | Transform::DateShift { .. }
                     | Transform::DateBucket { .. }
                     | Transform::NumberBucket { .. }

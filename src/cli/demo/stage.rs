@@ -97,18 +97,19 @@ impl Stage {
     pub(super) fn keep(self) -> (String, String, String) {
         let urls = (self.source.to_string(), self.target.to_string());
         let ctl = self.source_server.binaries().program("pg_ctl");
+        let directory = self.scratch.0.display();
         let stop = format!(
-            "for s in source target; do {} stop -m immediate -D {}/$s; done; rm -r {}",
-            ctl.display(),
-            self.scratch.0.display(),
-            self.scratch.0.display()
+            "for s in source target; do {} -s -m immediate -D {directory}/$s stop; done",
+            ctl.display()
         );
-        let account = self.source_server.account().name.clone();
+        // A server stops for the account that it runs as; its files are ours to remove.
+        let account = &self.source_server.account().name;
         let stop = if rustix::process::geteuid().is_root() {
-            format!("su {account} -s /bin/sh -c '{stop}'")
+            format!("cd / && su {account} -s /bin/sh -c '{stop}'")
         } else {
             stop
         };
+        let stop = format!("{stop}; rm -r {directory}");
         self.source_server.release();
         self.target_server.release();
         std::mem::forget(self.scratch);

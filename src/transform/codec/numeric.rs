@@ -17,8 +17,13 @@ fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_be_bytes(*head), rest))
 }
 
-/// Display scale of a binary numeric: what `numeric_out` pads to.
+/// Display scale of a binary numeric: what `numeric_out` pads to. NaN and the infinities have
+/// none, though `numeric_send` writes one for the latter.
 pub(super) fn scale(bytes: &[u8]) -> usize {
+    let sign = bytes.get(4..6).and_then(word).map(|(sign, _)| sign);
+    if sign.is_some_and(|sign| matches!(sign, NAN | POSITIVE_INFINITY | NEGATIVE_INFINITY)) {
+        return 0;
+    }
     bytes.get(6..8).and_then(word).map_or(0, |(scale, _)| usize::from(scale & 0x3fff))
 }
 

@@ -41,6 +41,8 @@ fn a_numeric_shows_as_many_decimals_as_before() {
     let mut out = Vec::new();
     text::encode(&Kind::Numeric, Output::Text, b"1.2300", b"7", &mut out).unwrap();
     assert_eq!(out, b"7.0000");
+    // `numeric_send` of Infinity, with the scale that it makes up.
+    assert_eq!(numeric::scale(&[0, 0, 0, 0, 0xd0, 0, 0, 0x20]), 0);
 }
 
 #[test]

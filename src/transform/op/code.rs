@@ -23,8 +23,12 @@ pub(super) struct Code {
 
 impl Code {
     pub(super) fn apply(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<Output, Fault> {
-        let is_kept = matches!(value, Value::Text(text) if is_code(text));
-        if is_kept { Ok(Output::Same) } else { self.other.apply(value, out) }
+        if let Value::Text(text) = value
+            && is_code(text)
+        {
+            return Ok(Output::Same);
+        }
+        self.other.apply(value, out)
     }
 }
 

@@ -118,6 +118,10 @@ fn has_word(text: &str, word: &str) -> bool {
     if text.len() < word.len() {
         return false;
     }
+    if text.is_ascii() {
+        let mut parts = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+        return parts.any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+    }
     text.split(|character: char| !character.is_alphanumeric())
         .any(|part| part.eq_ignore_ascii_case(word))
 }

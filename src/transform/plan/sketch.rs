@@ -43,6 +43,7 @@ pub(crate) fn partition(catalog: &mut Catalog, leaf: &str, root: &str) {
                 parents: vec![root.clone()],
                 is_partition: true,
                 key_columns: vec![],
+                hashes_oids: false,
             };
         } else if table.name == root {
             table.kind = RelationKind::Partitioned;

@@ -65,20 +65,36 @@ fn cluster(binaries: &'static Binaries) -> &'static Cluster {
     cluster
 }
 
+/// A cluster that a test has to itself, and the handle to kill and start it. It ends with the
+/// process.
+pub(crate) fn own_cluster(binaries: &Binaries) -> (&'static Cluster, Server) {
+    let server = init(binaries);
+    let mut handle = Server::open(binaries, server.data_dir(), options()).unwrap();
+    handle.start().unwrap();
+    (Box::leak(Box::new(Cluster { major: binaries.major, server })), handle)
+}
+
 fn start(binaries: &Binaries) -> Cluster {
+    let mut server = init(binaries);
+    server.start().unwrap();
+    Cluster { major: binaries.major, server }
+}
+
+fn init(binaries: &Binaries) -> ServerGuard {
     let dir = tempfile::Builder::new().prefix("backlot-it-").tempdir().unwrap().keep();
     // Closed by default (0700), but the server's account must be able to enter.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&dir, open).unwrap();
-    let options = ServerOptions::scratch()
+    let server = Server::init(binaries, &dir.join("data"), options()).unwrap();
+    // Guarded before it is started: no moment in which it could be left behind.
+    ServerGuard::removing(server, dir).unwrap()
+}
+
+fn options() -> ServerOptions {
+    ServerOptions::scratch()
         .with("max_connections", "300")
         .with("max_wal_senders", "50")
         .with("max_replication_slots", "50")
         .with("shared_buffers", "64MB")
-        .with("timezone", "UTC");
-    let server = Server::init(binaries, &dir.join("data"), options).unwrap();
-    // Guarded before it is started: no moment in which it could be left behind.
-    let mut server = ServerGuard::removing(server, dir).unwrap();
-    server.start().unwrap();
-    Cluster { major: binaries.major, server }
+        .with("timezone", "UTC")
 }

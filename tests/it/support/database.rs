@@ -50,6 +50,11 @@ pub(crate) fn query_strings(database: &Database, query: &str) -> Vec<Vec<String>
     }
 }
 
+/// Like [`query_strings`], for a server that may be away or a table that may not be there yet.
+pub(crate) fn try_query_strings(database: &Database, query: &str) -> Option<Vec<Vec<String>>> {
+    run(&database.url, query).ok()
+}
+
 /// As [`query_strings`], on any server.
 pub(crate) fn run(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     block_on(async {

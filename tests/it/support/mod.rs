@@ -3,12 +3,16 @@
 // Not `expect`: it would turn into a warning with the first test that uses the last function.
 #![allow(dead_code, unused_imports, reason = "offered to every test file")]
 
+pub(crate) mod clone;
 mod cluster;
 pub(crate) mod database;
 mod program;
 
-pub(crate) use cluster::{Cluster, binaries, search, servers};
-pub(crate) use database::{Database, database, query_strings, query_value, sql, try_sql};
+pub(crate) use clone::{Clone, Running};
+pub(crate) use cluster::{Cluster, binaries, own_cluster, search, servers};
+pub(crate) use database::{
+    Database, database, query_strings, query_value, sql, try_query_strings, try_sql,
+};
 pub(crate) use program::{Output, backlot};
 
 use std::time::{Duration, Instant};

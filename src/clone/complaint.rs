@@ -1,11 +1,12 @@
-//! What `pg_dump` and `pg_restore` complain about, without the values that servers quote in it.
+//! What `pg_dump` and `pg_restore` complain about, cut down to what names objects: their output
+//! quotes statements and rows.
 
 use std::collections::BTreeSet;
 
 /// Shown of what a tool complains about.
 const MESSAGE_LIMIT: usize = 5;
 
-/// Beginnings of messages that quote names, never values. `pg_restore` does not tell `SQLSTATE`s.
+/// Beginnings of messages that quote names, never values. `pg_restore` tells no SQLSTATE.
 const HARMLESS_ERRORS: &[&str] = &[
     "could not create unique index",
     "could not create exclusion constraint",
@@ -41,6 +42,7 @@ const HARMLESS_ERRORS: &[&str] = &[
     "out of memory",
     "no space left",
     "index row ",
+    "snapshot \"",
     "deadlock detected",
     "canceling statement due to",
     "terminating connection",

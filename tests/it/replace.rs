@@ -1,0 +1,305 @@
+//! `--replace`: the old target is there, whole and usable, until the new one is complete.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use backlot::instance::StopMode;
+use rustix::process::Signal;
+
+use crate::{
+    crash::{
+        GATE_INDEX, GATE_VIEW, Gate, clone, done, keepers, progress, source, wait_while_running,
+        waiting,
+    },
+    support::{
+        Clone, Cluster, Database, binaries,
+        clone::{CLONE_LIMIT, assert_same, contents, state},
+        database,
+        database::{block_on, connect},
+        own_cluster, query_strings, query_value, servers, sql, try_query_strings, wait_for,
+    },
+};
+
+/// A target that somebody works with.
+fn occupied(cluster: &'static Cluster, name: &str) -> Database {
+    let target = database(cluster, name);
+    sql(
+        &target,
+        "create table precious (id int primary key, generation int); insert into precious select n, 1 from generate_series(1, 50) n",
+    );
+    target
+}
+
+fn named(cluster: &'static Cluster, name: &str) -> Database {
+    Database { name: name.to_owned(), url: cluster.url(name), cluster }
+}
+
+/// The database where the replacement of `target` is built.
+fn staging(target: &Database) -> Database {
+    named(target.cluster, &format!("{}__backlot_new", target.name))
+}
+
+fn databases(cluster: &Cluster, like: &str) -> Vec<Vec<String>> {
+    let postgres = Database {
+        name: "postgres".into(),
+        url: cluster.url("postgres"),
+        cluster: servers().next().unwrap(),
+    };
+    query_strings(
+        &postgres,
+        &format!("select datname from pg_database where datname like '{like}%' order by 1"),
+    )
+}
+
+#[test]
+fn a_target_that_holds_data_is_refused_and_left_as_it_is() {
+    let cluster = servers().next().unwrap();
+    let (source, target) = (source(cluster, "replace_no"), occupied(cluster, "replace_no_to"));
+    let before = state(&target);
+    let output = clone(&source, &target).run().expect_code(7);
+    assert!(
+        output.stderr.contains("public.precious") && output.stderr.contains("--replace"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(state(&target), before);
+}
+
+#[test]
+fn a_complete_clone_takes_the_targets_place_and_nothing_is_left_behind() {
+    for cluster in servers() {
+        let source = source(cluster, "replace_yes");
+        // 63 bytes leave no room for a suffix.
+        let made = database(cluster, "replace_yes_to");
+        let long = format!("{:x<63}", made.name);
+        let postgres = named(cluster, "postgres");
+        sql(&postgres, &format!("create database \"{long}\""));
+        let target = named(cluster, &long);
+        sql(&target, "create table precious ()");
+
+        let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+        clone.run().expect_code(0);
+        assert_same(&state(&source), &target);
+        assert_eq!(databases(cluster, &made.name), [[made.name.clone()], [long.clone()]]);
+        assert_eq!(
+            databases(cluster, "%\\_\\_backlot\\_")
+                .iter()
+                .filter(|row| row[0].starts_with("replace_yes"))
+                .count(),
+            0
+        );
+        // And again, over a clone.
+        sql(&source, "delete from app.small where id = 1");
+        clone.run().expect_code(0);
+        assert_same(&state(&source), &target);
+        assert_eq!(keepers(&source), 0);
+    }
+}
+
+/// Whatever happens to the new clone, contents and sessions of the old target do not notice.
+fn untouched(target: &Database, failing: impl FnOnce()) {
+    let before = state(target);
+    let client = block_on(connect(&target.url)).unwrap();
+    let look = async |client: &tokio_postgres::Client| {
+        client.query_one("select count(*) from precious", &[]).await.map(|row| row.get::<_, i64>(0))
+    };
+    assert_eq!(block_on(look(&client)).unwrap(), 50);
+    failing();
+    assert_eq!(block_on(look(&client)).unwrap(), 50, "the session from before still works");
+    assert_eq!(state(target), before);
+}
+
+#[test]
+fn a_replacement_that_fails_leaves_the_old_target_and_its_sessions_alone() {
+    let cluster = servers().last().unwrap();
+    let source = source(cluster, "replace_fail");
+    sql(&source, "alter table app.big add constraint corp check (email like '%@corp.example')");
+    let target = occupied(cluster, "replace_fail_to");
+    untouched(&target, || {
+        let clone = clone(&source, &target).args(&["--replace"]);
+        let output = clone
+            .config("version: 1\ntables: {app.big: {columns: {email: email}}}\n")
+            .run()
+            .expect_code(1);
+        assert!(output.stderr.contains("constraint"), "{}", output.stderr);
+        assert!(!output.stderr.contains("@corp"), "{}", output.stderr);
+    });
+    // With the rule mended, `--restart` begins anew.
+    let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+    clone.run().expect_code(7);
+    clone.args(&["--restart"]).run().expect_code(0);
+    assert_same(&state(&source), &target);
+}
+
+#[test]
+fn a_replacement_that_is_killed_or_interrupted_leaves_the_old_target_alone_and_goes_on() {
+    for cluster in servers() {
+        let source = source(cluster, "replace_kill");
+        let target = occupied(cluster, "replace_kill_to");
+        let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+        untouched(&target, || {
+            let mut running = clone.start();
+            wait_while_running(&mut running, "ranges done", || done(&staging(&target)) >= 2);
+            assert!(running.kill());
+            let gate = Gate::close(&staging(&target), GATE_INDEX);
+            let mut running = clone.start();
+            wait_while_running(&mut running, "the index build", || waiting(&staging(&target)) > 0);
+            running.signal(Signal::TERM);
+            let output = running.wait().expect_code(130);
+            assert!(output.stderr.contains("the target is untouched"), "{}", output.stderr);
+            gate.open();
+        });
+        let summary = clone.run().expect_code(0).summary();
+        assert_eq!((&summary["resumed"], &summary["ranges_copied"]), (&true.into(), &0.into()));
+        assert_same(&state(&source), &target);
+    }
+}
+
+#[test]
+fn a_source_that_goes_away_leaves_the_old_target_alone() {
+    let (own, mut server) = own_cluster(binaries().first().unwrap());
+    let source = source(own, "replace_away");
+    let target = occupied(servers().last().unwrap(), "replace_away_to");
+    let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+    untouched(&target, || {
+        let mut running = clone.start();
+        wait_while_running(&mut running, "ranges done", || done(&staging(&target)) >= 2);
+        server.stop(StopMode::Immediate).unwrap();
+        running.wait().expect_code(8);
+    });
+    server.start().unwrap();
+    clone.run().expect_code(0);
+    assert_same(&state(&source), &target);
+    server.stop(StopMode::Immediate).unwrap();
+}
+
+#[test]
+fn readers_see_all_of_the_old_or_all_of_the_new() {
+    for cluster in servers() {
+        let source = database(cluster, "replace_read");
+        sql(
+            &source,
+            "create table precious (id int primary key, generation int); insert into precious select n, 2 from generate_series(1, 70) n",
+        );
+        let target = occupied(cluster, "replace_read_to");
+        let clone = Clone::new(&source.url, &target.url).keep_all().args(&["--replace"]);
+        let stop = AtomicBool::new(false);
+        let poll = || {
+            let (mut seen, mut failed_in_a_row, mut longest) = (BTreeSet::new(), 0_u32, 0);
+            while !stop.load(Ordering::Relaxed) {
+                let rows = try_query_strings(
+                    &target,
+                    "select count(*), min(generation), max(generation) from precious",
+                );
+                failed_in_a_row = if rows.is_some() { 0 } else { failed_in_a_row + 1 };
+                longest = longest.max(failed_in_a_row);
+                seen.extend(rows.map(|mut rows| rows.remove(0)));
+            }
+            (seen, longest)
+        };
+        std::thread::scope(|scope| {
+            let readers = [scope.spawn(poll), scope.spawn(poll), scope.spawn(poll)];
+            let output = clone.run();
+            // Each reader must have had the time to see the new one.
+            wait_for("a read of the new target", CLONE_LIMIT, || {
+                try_query_strings(&target, "select max(generation) from precious")
+                    .is_some_and(|rows| rows[0][0] == "2")
+            });
+            std::thread::sleep(Duration::from_millis(1));
+            stop.store(true, Ordering::Relaxed);
+            output.expect_code(0);
+            let (old, new) = (
+                ["50", "1", "1"].map(str::to_owned).to_vec(),
+                ["70", "2", "2"].map(str::to_owned).to_vec(),
+            );
+            for reader in readers {
+                let (seen, longest) = reader.join().unwrap();
+                assert!(seen.iter().all(|row| *row == old || *row == new), "{seen:?}");
+                assert!(seen.contains(&old), "{seen:?}");
+                assert!(longest < 20, "{longest} connections failed in a row");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_role_that_may_not_replace_is_told_so_before_anything_is_copied() {
+    let cluster = servers().last().unwrap();
+    let source = source(cluster, "replace_role");
+    let target = occupied(cluster, "replace_role_to");
+    let role = format!("role_{}", target.name);
+    sql(&target, &format!("create role \"{role}\" login"));
+    let url = url_as(&target, &role);
+    let clone = Clone::new(&source.url, &url).keep_all().args(&["--replace"]);
+    let output = clone.run().expect_code(3);
+    assert!(output.stderr.contains("lacks CREATEDB"), "{}", output.stderr);
+    sql(&target, &format!("alter role \"{role}\" createdb"));
+    let output = clone.run().expect_code(3);
+    assert!(output.stderr.contains("does not own the target"), "{}", output.stderr);
+    assert_eq!(databases(cluster, &target.name), [[target.name.clone()]]);
+    assert_eq!(keepers(&source), 0);
+}
+
+/// The same database as another role, whom the servers of the tests trust.
+fn url_as(database: &Database, role: &str) -> String {
+    let user = format!("user={}", query_value(database, "select current_user"));
+    assert!(database.url.contains(&user), "{}", database.url);
+    database.url.replacen(&user, &format!("user={role}"), 1)
+}
+
+#[test]
+fn a_clone_that_was_killed_before_it_was_swapped_in_is_swapped_in_by_the_next_run() {
+    for cluster in servers() {
+        let (source, target) =
+            (source(cluster, "replace_swap"), occupied(cluster, "replace_swap_to"));
+        let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+        let mut running = clone.start();
+        let new = staging(&target);
+        wait_while_running(&mut running, "the data phase", || done(&new) > 0);
+        let gate = Gate::close(&new, GATE_VIEW);
+        wait_while_running(&mut running, "the materialized view", || waiting(&new) > 0);
+        // A rename that is not committed: the swap waits behind it.
+        let postgres = named(cluster, "postgres");
+        let holder = block_on(connect(&postgres.url)).unwrap();
+        let hold = format!("begin; alter database \"{0}\" rename to \"{0}_held\"", target.name);
+        block_on(holder.batch_execute(&hold)).unwrap();
+        gate.open();
+        let swapping = "select count(*) from pg_stat_activity
+            where application_name = 'backlot swap' and wait_event_type = 'Lock' and query like '%' || '";
+        let swapping = format!("{swapping}{}' || '%'", target.name);
+        wait_while_running(&mut running, "the swap", || query_value(&postgres, &swapping) != "0");
+        assert!(running.kill());
+        // Or the server would go through with what it was told last.
+        let end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'backlot swap'";
+        sql(&postgres, &format!("{end} and query like '%' || '{}' || '%'", target.name));
+        block_on(holder.batch_execute("rollback")).unwrap();
+        assert_eq!(query_value(&target, "select count(*) from precious"), "50");
+
+        let summary = clone.run().expect_code(0).summary();
+        assert_eq!((&summary["resumed"], &summary["ranges_copied"]), (&true.into(), &0.into()));
+        assert_same(&state(&source), &target);
+        assert_eq!(databases(cluster, &target.name), [[target.name.clone()]]);
+        assert_eq!(keepers(&source), 0);
+    }
+}
+
+#[test]
+fn what_a_swap_killed_after_its_renames_left_behind_is_dropped_by_the_next_run() {
+    let cluster = servers().last().unwrap();
+    let (source, target) = (source(cluster, "replace_old"), database(cluster, "replace_old_to"));
+    let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+    clone.run().expect_code(0);
+    // As after the renames: the old database is there under its other name, and in use.
+    let old = format!("{}__backlot_old", target.name);
+    sql(&named(cluster, "postgres"), &format!("create database \"{old}\""));
+    let client = block_on(connect(&cluster.url(&old))).unwrap();
+    clone.run().expect_code(0);
+    drop(client);
+    assert_eq!(databases(cluster, &target.name), [[target.name.clone()]]);
+    assert_same(&state(&source), &target);
+    assert!(progress(&target).is_some_and(|(phase, ..)| phase == "done"));
+    assert_eq!(contents(&source), contents(&target));
+}
