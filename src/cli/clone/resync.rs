@@ -1,0 +1,72 @@
+//! `backlot clone resync`
+
+use super::stream::{ServerArgs, supervised};
+use crate::cli::failure::Failure;
+use crate::cli::{Global, output};
+use crate::pg::{Error, Session};
+use crate::state::{Journal, StreamRecord, create_stream_state};
+use crate::stream::StreamError;
+use clap::Args;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Args)]
+pub(in crate::cli) struct ResyncArgs {
+    /// The tables to copy again (schema.table)
+    #[arg(required = true, value_name = "TABLE")]
+    tables: Vec<String>,
+    #[command(flatten)]
+    servers: ServerArgs,
+}
+
+const POLL: Duration = Duration::from_millis(100);
+const ASK: &str = "insert into backlot.request (kind, arguments) values ('resync', $1::text::jsonb) returning request_id";
+const STATE: &str =
+    "select state, coalesce(answer ->> 'reason', '') from backlot.request where request_id = $1";
+
+pub(super) async fn run(args: ResyncArgs, global: &Global) -> Result<(), Failure> {
+    let info = args.servers.target()?;
+    let target = Session::connect(&info, "backlot").await?;
+    if StreamRecord::read(&target).await?.is_none() {
+        return Err(StreamError::NotFollowed.into());
+    }
+    create_stream_state(&target).await?;
+    let tables = args.tables.iter().map(|table| qualified(table)).collect::<Vec<_>>();
+    let arguments = json!({"tables": tables}).to_string();
+    let row = target.query_one(ASK, &[&arguments]).await.map_err(Error::from)?;
+    let request: i64 = row.get(0);
+    if !Journal::is_locked(&target).await? {
+        // Nobody will answer: a stream of our own does, and ends when it has caught up.
+        let (mut options, key) = args.servers.read()?;
+        options.until_caught_up = true;
+        let ended = supervised(&options, &key, &Arc::default(), global).await;
+        // Another one may have begun before ours, and answers.
+        if ended.is_err() && !Journal::is_locked(&target).await? {
+            return ended.map(drop);
+        }
+    }
+    answered(&target, request).await?;
+    if global.json {
+        return output::json(&json!({"event": "summary", "tables": tables}));
+    }
+    output::line(&format!("copied again: {}", tables.join(", ")))
+}
+
+fn qualified(table: &str) -> String {
+    if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
+}
+
+async fn answered(target: &Session, request: i64) -> Result<(), Failure> {
+    loop {
+        let row = target.query_one(STATE, &[&request]).await.map_err(Error::from)?;
+        match row.get::<_, &str>(0) {
+            "done" => return Ok(()),
+            "failed" => {
+                let reason: String = row.get(1);
+                return Err(StreamError::Resync(reason).into());
+            }
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}

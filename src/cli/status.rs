@@ -1,0 +1,53 @@
+//! `backlot status`
+
+use super::branch::{condition, document};
+use super::failure::Failure;
+use super::{Global, environment, output, project};
+use crate::branch::{self, BranchError};
+use crate::project::{Tokens, checked_out};
+use serde_json::json;
+
+pub(super) async fn run(global: &Global) -> Result<(), Failure> {
+    let (project, home) = project::opened(global).await?;
+    let branches = home.catalog().read()?.branches;
+    let id = checked_out(&project).map_err(BranchError::from)?;
+    let id = id.unwrap_or_else(|| project.file.default_branch.clone());
+    let current = branches.iter().find(|branch| branch.id == id || branch.name == id);
+    let running = branches.iter().filter(|branch| branch::is_running(&home, branch)).count();
+    let logged_in = match &project.file.server {
+        None => None,
+        Some(server) => {
+            let tokens = Tokens::read(&environment::tokens_file()).map_err(BranchError::from)?;
+            Some(tokens.has(server))
+        }
+    };
+    if global.json {
+        return output::json(&json!({
+            "project": {
+                "name": project.file.name, "folder": project.folder,
+                "postgres": project.file.postgres, "server": project.file.server,
+                "default_branch": project.file.default_branch, "is_logged_in": logged_in,
+            },
+            "checked_out": current.map(|branch| document(&home, branch, Some(&id))),
+            "branches": branches.len(), "running": running,
+        }));
+    }
+    output::line(&format!("project {} in {}", project.file.name, project.folder.display()))?;
+    match current {
+        Some(branch) => output::line(&format!(
+            "branch {} ({}), PostgreSQL {} on {}:{}",
+            branch.name,
+            condition(&home, branch),
+            branch.postgres_version,
+            branch::LOOPBACK,
+            branch.port
+        ))?,
+        None => output::line("no branch is checked out: `backlot init` makes the default one")?,
+    }
+    output::line(&format!("{} branch(es), {running} running", branches.len()))?;
+    match (&project.file.server, logged_in) {
+        (Some(server), Some(true)) => output::line(&format!("server {server}: logged in")),
+        (Some(server), _) => output::line(&format!("server {server}: not logged in")),
+        (None, _) => Ok(()),
+    }
+}

@@ -1,0 +1,286 @@
+//! Before a session: is everything as the stream left it?
+
+use super::bind::{check_identity, state_statement};
+use super::error::StreamError;
+use super::options::{Options, Outcome};
+use super::rules::Rules;
+use super::run::NAME;
+use super::status::{Status, TableState};
+use crate::catalog::RelationName;
+use crate::pg::{Error, Lsn, Session};
+use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
+use crate::table_sync::routed_target;
+use crate::transform::key::RootKey;
+use crate::transform::op;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+const STATES: &str = "select relation, state, reason, rules_hash from backlot.stream_table";
+const COLUMNS: &str = "select n.nspname::text, c.relname::text, pg_catalog.array_agg(a.attname::text) \
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' \
+     where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backlot') \
+     group by 1, 2";
+/// Its pid may be another's by now, but not of another stream's session on this target: the lock
+/// was ours.
+const END_HOLDER: &str = "select pg_catalog.pg_terminate_backend(a.pid, 5000) from pg_catalog.pg_stat_activity a \
+     where a.pid = $1 and a.application_name = $2 and a.datname = pg_catalog.current_database()";
+const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
+const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
+const SET_CONFIG: &str = "update backlot.stream set config = $1";
+/// The columns of each table's replica identity where that is an index.
+const IDENTITIES: &str = include_str!("sql/identities.sql");
+/// What has been inserted into the log must be flushed before the walsender reads it.
+const POSITIONS: &str = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
+     else pg_catalog.pg_current_wal_insert_lsn() end::text, \
+     case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
+     else pg_catalog.pg_current_wal_flush_lsn() end::text";
+/// At the start of a WAL page the insert position stands behind the page's header
+/// (`SizeOfXLogLongPHD`), the flush position before it.
+const PAGE_HEADER_BYTES: u64 = 40;
+/// A backend lives on for a moment after its client has ended, for longer on a busy machine.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// `wal_writer_delay` is 200 ms.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// A session's connections and what it knows before it starts.
+pub(super) struct Begun {
+    pub(super) source: Session,
+    /// Holds the target's lock.
+    pub(super) target: Session,
+    pub(super) record: StreamRecord,
+    pub(super) rules: Arc<Rules>,
+    pub(super) states: BTreeMap<RelationName, TableState>,
+}
+
+/// `holder`: the backend that held the target's lock for this process before, and is now told.
+pub(super) async fn begin(
+    options: &Options,
+    key: &RootKey,
+    status: &Status,
+    holder: &mut Option<i32>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<Begun, StreamError> {
+    // While the target is looked at: a new connection takes as long as all that is asked of it.
+    let info = options.source.clone();
+    let source = tokio::spawn(async move { Session::connect(&info, NAME).await });
+    let target = Session::connect(&options.target, NAME)
+        .await
+        .map_err(StreamError::target("connect to the target"))?;
+    lock(&target, holder, shutdown).await?;
+    let failed = || StreamError::target("read the stream's state");
+    let (record, checkpoint) =
+        StreamRecord::read(&target).await.map_err(failed())?.ok_or(StreamError::NotFollowed)?;
+    create_stream_state(&target).await.map_err(failed())?;
+    same_masks(&record, key)?;
+    let source = source.await.map_err(|_| StreamError::Panicked)?;
+    let source = source.map_err(StreamError::source("connect to the source"))?;
+    let config = options.config.clone().unwrap_or_else(|| record.config.clone());
+    let known = known_columns(&target).await.map_err(failed())?;
+    let (checked, rules) = tokio::join!(
+        super::slot::check(&source, options, &record, checkpoint),
+        Rules::load((&config, config != record.config), &options.source, known)
+    );
+    checked?;
+    let rules = rules?;
+    let mut begun =
+        Begun { source, target, record, rules: Arc::new(rules), states: BTreeMap::new() };
+    begun.check_identities().await?;
+    begun.read_states(status).await?;
+    if config != begun.record.config {
+        let known = begun.rules.known.iter();
+        let known = known.flat_map(|(name, columns)| known_statements(name, columns));
+        let known = known.collect::<Vec<_>>().join(";");
+        begun.target.execute_all(&known).await.map_err(failed())?;
+        begun.target.execute(SET_CONFIG, &[&config]).await.map_err(Error::from).map_err(failed())?;
+    }
+    Ok(begun)
+}
+
+/// One stream a target. A backend that served us before and has not noticed that its connection
+/// is gone is ended.
+async fn lock(
+    target: &Session,
+    holder: &mut Option<i32>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<(), StreamError> {
+    let failed = || StreamError::target("lock the target");
+    if let Some(pid) = *holder {
+        target.query(END_HOLDER, &[&pid, &NAME]).await.map_err(Error::from).map_err(failed())?;
+    }
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    while Journal::lock(target).await.map_err(failed())?.is_none() {
+        if Instant::now() > deadline || *shutdown.borrow() {
+            return Err(StreamError::TargetBusy);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let own = target.query_one("select pg_catalog.pg_backend_pid()", &[]).await;
+    *holder = Some(own.map_err(Error::from).map_err(failed())?.get(0));
+    Ok(())
+}
+
+/// Rows that another key or another version masks would not fit those that are there.
+fn same_masks(record: &StreamRecord, key: &RootKey) -> Result<(), StreamError> {
+    let what = if record.key_id != key.id() {
+        "key"
+    } else if u32::try_from(record.algorithm_version) != Ok(op::ALGORITHM_VERSION)
+        || record.dictionary_hash != op::dictionary_hash()
+    {
+        "version of backlot's transforms"
+    } else {
+        return Ok(());
+    };
+    Err(StreamError::OtherRun { what })
+}
+
+impl Begun {
+    /// A rule that an old key alone cannot repeat would lose updates without a word.
+    async fn check_identities(&self) -> Result<(), StreamError> {
+        let rows = self.source.query(IDENTITIES, &[]).await.map_err(Error::from);
+        let rows = rows.map_err(StreamError::source("read the replica identities"))?;
+        for row in rows {
+            let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+            let columns: Vec<String> = row.get(2);
+            let columns = columns.iter().map(String::as_str).collect::<Vec<_>>();
+            if let Some((table, plan)) = self.rules.find(&name) {
+                check_identity(table, plan, &columns)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of the columns of the target's tables, without those that it computes.
+    async fn target_columns(&self) -> Result<HashMap<RelationName, HashSet<String>>, Error> {
+        let rows = self.target.query(COLUMNS, &[]).await?;
+        let table = |row: &tokio_postgres::Row| {
+            let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+            (name, row.get::<_, Vec<String>>(2).into_iter().collect())
+        };
+        Ok(rows.iter().map(table).collect())
+    }
+
+    /// Statements that write down what the target has of tables of which that is not known yet.
+    fn know_columns(
+        &mut self,
+        columns: &HashMap<RelationName, HashSet<String>>,
+    ) -> Result<String, StreamError> {
+        let mut first = BTreeMap::new();
+        for (table, _) in self.rules.followed() {
+            let Some(root) = self.rules.root(&table.name) else { continue };
+            let Some(there) = columns.get(&root.name) else { continue };
+            if !self.rules.known.contains_key(&root.name) {
+                first
+                    .entry(root.name.clone())
+                    .or_insert_with(|| root.known_columns(|name| there.contains(name)));
+            }
+        }
+        let statements = first.iter().flat_map(|(root, known)| known_statements(root, known));
+        let writes = statements.map(|statement| statement + ";").collect();
+        if !first.is_empty() {
+            self.rules = Arc::new(self.rules.knowing(first)?);
+        }
+        Ok(writes)
+    }
+
+    /// Reads the tables' states. A table whose rules are not those that its rows were masked by
+    /// is to be copied again.
+    async fn read_states(&mut self, status: &Status) -> Result<(), StreamError> {
+        let failed = || StreamError::target("read the tables' states");
+        let rows = self.target.query(STATES, &[]).await.map_err(Error::from).map_err(failed())?;
+        let quarantined = self.target.query_one(QUARANTINED, &[]).await.map_err(Error::from);
+        let quarantined: i64 = quarantined.map_err(failed())?.get(0);
+        status.set_quarantined(u64::try_from(quarantined).unwrap_or(0));
+        let mut stored = BTreeMap::new();
+        for row in &rows {
+            let state = TableState::parse(row.get(1));
+            let reason: Option<String> = row.get(2);
+            let hash: String = row.get(3);
+            stored.insert(row.get::<_, String>(0), (state, reason, hash));
+        }
+        let columns = self.target_columns().await.map_err(failed())?;
+        let mut writes = self.know_columns(&columns)?;
+        for (table, plan) in self.rules.followed() {
+            let target = routed_target(plan, table, &self.rules.catalog);
+            let there = columns.get(&target);
+            // A column that only the source has changes nothing.
+            let is_there = |name: &str| there.is_none_or(|there| there.contains(name));
+            let hash = plan.rules_hash(table, is_there);
+            let known = stored.get(&table.name.to_string());
+            let (state, reason) = match known {
+                None => (TableState::Streaming, None),
+                Some((TableState::Streaming | TableState::InsertOnly, _, old)) if *old != hash => {
+                    (TableState::Resyncing, Some("its rules have changed".to_owned()))
+                }
+                Some((state, reason, _)) => (*state, reason.clone()),
+            };
+            if known.is_none_or(|(before, _, _)| *before != state) {
+                writes += &state_statement(&table.name, state, reason.as_deref(), &hash);
+                writes.push(';');
+            }
+            status.with_table(&table.name, |one| {
+                one.state = state;
+                one.reason.clone_from(&reason);
+            });
+            self.states.insert(table.name.clone(), state);
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let failed = StreamError::target("write the tables' states");
+        self.target.execute_all(&writes).await.map_err(failed)
+    }
+}
+
+/// Where the source's log ends now, as far as a walsender can ever read it.
+pub(super) async fn end_of_source(source: &Session) -> Result<Lsn, StreamError> {
+    let deadline = Instant::now() + FLUSH_LIMIT;
+    let mut wanted = None;
+    loop {
+        let (insert, flush) =
+            positions(source).await.map_err(StreamError::source("read the source's position"))?;
+        let wanted = *wanted.get_or_insert(Lsn(insert.0.saturating_sub(PAGE_HEADER_BYTES)));
+        if flush >= wanted || Instant::now() > deadline {
+            return Ok(flush);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn positions(source: &Session) -> Result<(Lsn, Lsn), Error> {
+    let row = source.query_one(POSITIONS, &[]).await?;
+    let lsn = |at| {
+        let text: Option<&str> = row.get(at);
+        let lsn = text.unwrap_or_default().parse::<Lsn>();
+        lsn.map_err(|_| Error::Protocol("a pg_lsn that cannot be read"))
+    };
+    Ok((lsn(0)?, lsn(1)?))
+}
+
+/// True if tables are still to be copied again.
+pub(super) async fn is_asked(begun: &Begun) -> Result<bool, StreamError> {
+    let row = begun.target.query_one(ASKED, &[]).await.map_err(Error::from);
+    Ok(row.map_err(StreamError::target("read the requests"))?.get(0))
+}
+
+pub(super) async fn outcome(
+    begun: &Begun,
+    status: &Status,
+    was_stopped: bool,
+    sequences: usize,
+) -> Result<Outcome, StreamError> {
+    let sql = "select (select pg_catalog.count(*) from backlot.quarantine), \
+               coalesce((select pg_catalog.array_agg(relation order by relation) from backlot.stream_table \
+                where state in ('stale', 'resyncing')), '{}')";
+    let row = begun.target.query_one(sql, &[]).await.map_err(Error::from);
+    let row = row.map_err(StreamError::target("read the stream's state"))?;
+    Ok(Outcome {
+        was_stopped,
+        checkpoint: status.numbers().applied,
+        quarantined: u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),
+        stale: row.get(1),
+        sequences,
+    })
+}

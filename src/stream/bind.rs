@@ -1,0 +1,568 @@
+//! Binding: from a Relation message to the table that its rows are written to and the masks that
+//! they go through.
+//!
+//! A row of a shape that the plan does not know is never written in that shape: the source's
+//! catalog is read again and the rules are bound anew; columns that the target does not have are
+//! dropped (set to NULL before anything else sees them); any other difference makes the table
+//! stale until it is copied again.
+
+use super::error::StreamError;
+use super::evolve::Evolution;
+use super::machine::{Binding, BufferId, Followed, Route, Shape, ShapeColumn};
+use super::order::Unit;
+use super::rules::{Rules, RulesError};
+use super::status::{Status, TableState};
+use crate::catalog::{RelationKind, RelationName, Table, TableId};
+use crate::ddl::ExecuteError;
+use crate::pg::pgoutput::ReplicaIdentity;
+use crate::pg::{ConnInfo, Error, Kind, Literal, Oid, Wire};
+use crate::sink::apply::{SentIdentity, TargetTable, load_target};
+use crate::table_sync::{routed_target, table_mask};
+use crate::transform::key::RootKey;
+use crate::transform::plan::{TableAction, TablePlan};
+use crate::transform::spec::{Diagnostic, NewColumnPolicy};
+use crate::transform::{ColumnMask, TableMask, Transform, Treatment, TupleStage};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// `FirstNormalObjectId` (access/transam.h): types below it are the same in every database.
+const FIRST_USER_OID: u32 = 16_384;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BindError {
+    #[error("read the source's catalog")]
+    Source(#[source] Error),
+    #[error("read the target's catalog")]
+    Target(#[source] Error),
+    #[error("the configuration does not fit the source ({} problems)", .0.len())]
+    Config(Vec<Diagnostic>),
+    /// Not an error of anybody: the session has to be one without binary values.
+    #[error("a column's values cannot be read in binary")]
+    NeedsText,
+    #[error("{relation}.{column} is of the replica identity: {reason}")]
+    Identity { relation: RelationName, column: String, reason: &'static str },
+}
+
+impl From<RulesError> for BindError {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Source(source) => Self::Source(source),
+            RulesError::Config(found) => Self::Config(found),
+        }
+    }
+}
+
+impl From<BindError> for StreamError {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::Source(error) => Self::source("read the source's catalog")(error),
+            BindError::Target(error) => Self::target("read the target's catalog")(error),
+            BindError::Config(found) => Self::Config(found),
+            BindError::NeedsText => Self::Protocol("values in another format".into()),
+            BindError::Identity { relation, column, reason } => {
+                Self::Identity { relation: relation.to_string(), column, reason }
+            }
+        }
+    }
+}
+
+/// Binds the relations of one session.
+pub(super) struct Binder {
+    runtime: tokio::runtime::Handle,
+    source: ConnInfo,
+    target_info: ConnInfo,
+    target: Wire,
+    /// Shapes that were bound.
+    seen: HashSet<(RelationName, Vec<ShapeColumn>)>,
+    key: Arc<RootKey>,
+    rules: Arc<Rules>,
+    /// Tables that are not simply followed.
+    states: HashMap<RelationName, TableState>,
+    /// Target tables whose changes are kept, and why that cannot be gone on with, if so.
+    spools: HashMap<RelationName, (BufferId, Option<String>)>,
+    /// The session's values come in binary.
+    is_binary: bool,
+    status: Arc<Status>,
+}
+
+/// Why a relation cannot be followed.
+struct Unfit(String);
+
+impl Binder {
+    pub(super) fn new(
+        runtime: tokio::runtime::Handle,
+        servers: (&ConnInfo, &ConnInfo),
+        key: Arc<RootKey>,
+        rules: Arc<Rules>,
+        tables: &BTreeMap<RelationName, TableState>,
+        is_binary: bool,
+        status: Arc<Status>,
+    ) -> Result<Self, Error> {
+        let (source, target_info) = servers;
+        let target = Wire::connect(target_info, "backlot stream bind")?;
+        let (source, spools) = (source.clone(), HashMap::new());
+        let target_info = target_info.clone();
+        Ok(Self {
+            runtime,
+            source,
+            target_info,
+            target,
+            seen: HashSet::new(),
+            key,
+            rules,
+            states: HashMap::from_iter(tables.clone()),
+            spools,
+            is_binary,
+            status,
+        })
+    }
+
+    pub(super) fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
+    /// Binds a relation in a shape that the session has not seen before.
+    pub(super) fn bind(&mut self, shape: &Shape) -> Result<(Binding, Route), BindError> {
+        self.refresh(shape)?;
+        let Some(id) = self.rules.catalog.find(&shape.name) else {
+            let reason = "the source's catalog does not have it any more";
+            return self.give_up(&shape.name, reason).map(dropped);
+        };
+        let action = self.rules.plan.table(id).map(|plan| plan.action);
+        if action != Some(TableAction::Copy) {
+            return Ok(dropped(()));
+        }
+        match self.fit(shape, id)? {
+            Ok(followed) => {
+                let spool = self.spools.get(&followed.table.target);
+                let route =
+                    spool.map_or_else(|| self.route(&shape.name), |(id, _)| Route::Spool(*id));
+                Ok((Binding::Followed(Box::new(followed)), route))
+            }
+            Err(Unfit(reason)) => self.give_up(&shape.name, &reason).map(dropped),
+        }
+    }
+
+    /// Reads the source's catalog again if what was read may not be the relation's shape.
+    fn refresh(&mut self, shape: &Shape) -> Result<(), BindError> {
+        let is_new = self.seen.insert((shape.name.clone(), shape.columns.clone()));
+        let is_first = !self
+            .seen
+            .iter()
+            .any(|(name, columns)| *name == shape.name && *columns != shape.columns);
+        if self.is_known(shape) && (is_first || !is_new) {
+            return Ok(());
+        }
+        self.reload(shape)
+    }
+
+    /// How the target is to be altered for this shape, before it is bound; None if it need not be,
+    /// or if the table is not followed now. False: the source's catalog shows another shape by now.
+    pub(super) fn evolution(
+        &mut self,
+        shape: &Shape,
+    ) -> Result<Option<(Evolution, bool)>, BindError> {
+        self.refresh(shape)?;
+        let is_followed = matches!(self.route(&shape.name), Route::Apply);
+        let Some((table, plan)) = self.rules.find(&shape.name).filter(|_| is_followed) else {
+            return Ok(None);
+        };
+        if plan.action != TableAction::Copy {
+            return Ok(None);
+        }
+        // Rows of before the change are sent in the old shape, which the target has.
+        let known = self.rules.root(&shape.name).and_then(|root| self.rules.known.get(&root.name));
+        let is_old = known.is_some_and(|known| {
+            known.iter().map(|one| &one.name).eq(shape.columns.iter().map(|one| &one.name))
+        });
+        let is_now = table
+            .copied_columns()
+            .map(|(_, column)| (&column.name, column.type_oid))
+            .eq(shape.columns.iter().map(|column| (&column.name, column.type_oid)));
+        let evolution = Evolution::of(&self.rules, &shape.name).filter(|_| is_now || !is_old);
+        Ok(evolution.map(|evolution| (evolution, is_now)))
+    }
+
+    /// Alters the target as the source was. `is_exact`: everything before is applied, and nothing
+    /// behind is in the changes. Otherwise, and where rows that are there changed too, the table
+    /// is copied again.
+    pub(super) fn evolve(
+        &mut self,
+        shape: &Shape,
+        evolution: &Evolution,
+        is_exact: bool,
+    ) -> Result<(), BindError> {
+        if self.rules.new_column_policy() == NewColumnPolicy::StopTable && evolution.adds() {
+            return self.give_up(&shape.name, "it has new columns (new_column: stop_table)");
+        }
+        let is_enough = is_exact
+            && self
+                .runtime
+                .block_on(evolution.keeps_rows(&self.rules, &self.source))
+                .map_err(BindError::Source)?;
+        if !is_enough {
+            return self.copy_again(&shape.name, &evolution.describe());
+        }
+        let rules = self.rules.knowing([(evolution.root.clone(), evolution.known.clone())])?;
+        let notes = self.states_of(&evolution.root, &rules);
+        match self.runtime.block_on(evolution.run(&self.target_info, notes)) {
+            Ok(()) => {
+                tracing::info!(change = evolution.describe(), "the schema is followed");
+                self.status.note(evolution.describe());
+                self.rules = Arc::new(rules);
+                Ok(())
+            }
+            Err(ExecuteError::Connect(source) | ExecuteError::Lost { source, .. }) => {
+                Err(BindError::Target(source))
+            }
+            // Left out, as any column that the target does not have.
+            Err(error) if evolution.only_adds() => {
+                tracing::warn!(%error, table = %evolution.root, "columns cannot be added");
+                Ok(())
+            }
+            Err(error) => self.give_up(&shape.name, &evolution.refused(&error)),
+        }
+    }
+
+    /// The statements that write down what the tables of this root are masked by.
+    fn states_of(&self, root: &RelationName, rules: &Rules) -> Vec<String> {
+        let statement = |(table, plan): (&Table, &TablePlan)| {
+            let state = self.states.get(&table.name).copied().unwrap_or(TableState::Streaming);
+            let hash = plan.rules_hash(table, |_| true);
+            state_statement(&table.name, state, None, &hash)
+        };
+        rules.parts(root).map(statement).collect()
+    }
+
+    /// Gives the table up, with all partitions that are changed as it is, and asks for a copy,
+    /// unless it was given up before.
+    fn copy_again(&mut self, relation: &RelationName, reason: &str) -> Result<(), BindError> {
+        let is_followed = matches!(self.route(relation), Route::Apply);
+        if !is_followed {
+            return self.give_up(relation, reason);
+        }
+        let rules = Arc::clone(&self.rules);
+        let root = rules.root(relation).map_or(relation, |root| &root.name);
+        let parts = rules.parts(root).map(|(table, _)| &table.name).collect::<Vec<_>>();
+        for part in &parts {
+            self.give_up(part, reason)?;
+        }
+        self.target.simple(&resync_statement(&parts)).map(drop).map_err(BindError::Target)
+    }
+
+    /// From here on the changes of these tables are kept in this buffer.
+    pub(super) fn start_spool(&mut self, unit: &Unit, buffer: BufferId) {
+        self.spools.insert(unit.target.clone(), (buffer, None));
+    }
+
+    /// Why what was kept is not all, if so.
+    pub(super) fn end_spool(&mut self, unit: &Unit) -> Option<String> {
+        self.spools.remove(&unit.target).and_then(|(_, unfit)| unfit)
+    }
+
+    pub(super) fn set_states(&mut self, unit: &Unit, state: TableState) {
+        for source in &unit.sources {
+            self.set_state(source, state, None);
+        }
+    }
+
+    pub(super) fn write_states(
+        &mut self,
+        unit: &Unit,
+        state: TableState,
+        reason: Option<&str>,
+    ) -> Result<(), BindError> {
+        unit.sources.iter().try_for_each(|source| self.write_state(source, state, reason))
+    }
+
+    fn set_state(&mut self, relation: &RelationName, state: TableState, reason: Option<&str>) {
+        self.states.insert(relation.clone(), state);
+        self.status.with_table(relation, |table| {
+            table.state = state;
+            table.reason = reason.map(str::to_owned);
+        });
+    }
+
+    /// Writes the state of a table down, before anything that depends on it is committed.
+    pub(super) fn write_state(
+        &mut self,
+        relation: &RelationName,
+        state: TableState,
+        reason: Option<&str>,
+    ) -> Result<(), BindError> {
+        let hash = self.rules.find(relation).map(|(table, plan)| plan.rules_hash(table, |_| true));
+        let sql = state_statement(relation, state, reason, &hash.unwrap_or_default());
+        self.target.simple(&sql).map_err(BindError::Target)?;
+        self.set_state(relation, state, reason);
+        Ok(())
+    }
+
+    pub(super) fn give_up(
+        &mut self,
+        relation: &RelationName,
+        reason: &str,
+    ) -> Result<(), BindError> {
+        if self.states.get(relation) == Some(&TableState::Resyncing) {
+            let target = self.target_name(relation);
+            if let Some((_, unfit)) = target.and_then(|target| self.spools.get_mut(&target)) {
+                unfit.get_or_insert(reason.to_owned());
+            }
+            // Before it is spooled, what ends the copying decides again.
+            return Ok(());
+        }
+        if self.states.get(relation) != Some(&TableState::Stale) {
+            tracing::warn!(table = %relation, reason, "table is stale");
+            self.status.note(format!(
+                "{relation} is not followed any more: {reason}; \
+                 `backlot clone resync {relation}` copies it again"
+            ));
+        }
+        self.write_state(relation, TableState::Stale, Some(reason))
+    }
+
+    fn target_name(&self, source: &RelationName) -> Option<RelationName> {
+        let id = self.rules.catalog.find(source)?;
+        let (catalog, plan) = (&self.rules.catalog, self.rules.plan.table(id)?);
+        Some(routed_target(plan, catalog.table(id), catalog))
+    }
+
+    fn route(&self, relation: &RelationName) -> Route {
+        match self.states.get(relation) {
+            Some(TableState::Stale | TableState::Resyncing) => Route::Skip,
+            Some(TableState::Streaming | TableState::InsertOnly) | None => Route::Apply,
+        }
+    }
+
+    /// True if the catalog that the rules are bound to has the relation in this shape.
+    fn is_known(&self, shape: &Shape) -> bool {
+        let Some((table, _)) = self.rules.find(&shape.name) else { return false };
+        shape.columns.iter().all(|column| {
+            table.column(&column.name).is_some_and(|(_, found)| found.type_oid == column.type_oid)
+        })
+    }
+
+    /// Reads the source's catalog again. A table whose columns would be masked by other rules than
+    /// they were copied by is copied again.
+    fn reload(&mut self, shape: &Shape) -> Result<(), BindError> {
+        let fresh =
+            self.runtime.block_on(self.rules.reload(&self.source, self.rules.known.clone()))?;
+        let changed = self.rules.find(&shape.name).zip(fresh.find(&shape.name)).and_then(
+            |((old_table, old), (table, new))| {
+                let mut columns = old_table.columns.iter().zip(&old.columns);
+                columns.find_map(|(column, old)| {
+                    let now = table.columns.iter().position(|now| now.number == column.number)?;
+                    let differs = new.columns.get(now).is_some_and(|new| new.rule != old.rule);
+                    differs.then(|| column.name.clone())
+                })
+            },
+        );
+        self.rules = Arc::new(fresh);
+        if let Some(column) = changed {
+            let reason = format!("the rule of its column {column} changed with the schema");
+            self.copy_again(&shape.name, &reason)?;
+        }
+        Ok(())
+    }
+
+    fn fit(&mut self, shape: &Shape, id: TableId) -> Result<Result<Followed, Unfit>, BindError> {
+        let Some(target) = self.target_of(id)? else {
+            return Ok(Err(Unfit("the target does not have it".into())));
+        };
+        let (catalog, key) = (&self.rules.catalog, &self.key);
+        let table = catalog.table(id);
+        let Some(plan) = self.rules.plan.table(id) else {
+            return Ok(Err(Unfit("it has no plan".into())));
+        };
+        if let Some(unfit) = difference(shape, table, &target) {
+            return Ok(Err(unfit));
+        }
+        let is_binary = |name: &str| table.column(name).is_none_or(|(_, one)| one.has_binary);
+        if self.is_binary && !shape.columns.iter().all(|column| is_binary(&column.name)) {
+            return Err(BindError::NeedsText);
+        }
+        let identity = sent_identity(shape);
+        if let SentIdentity::Key(positions) = &identity {
+            let names = positions.iter().filter_map(|at| shape.columns.get(*at));
+            let names = names.map(|column| column.name.as_str()).collect::<Vec<_>>();
+            check_identity(table, plan, &names)?;
+        }
+        let names = shape.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
+        let bound = target.bind(&shape.name, &names, &identity);
+        let mask = mask(shape, table, plan, &bound.columns, key).map_err(BindError::Config)?;
+        let leaf_count = if bound.target == shape.name {
+            1
+        } else {
+            let routed = |(id, plan): (TableId, &TablePlan)| {
+                let leaf = catalog.table(id);
+                leaf.kind == RelationKind::Table
+                    && leaf.partitioning.is_partition
+                    && routed_target(plan, leaf, catalog) == bound.target
+            };
+            let tables =
+                catalog.iter().filter_map(|(id, _)| Some((id, self.rules.plan.table(id)?)));
+            tables.filter(|one| routed(*one)).count().max(2)
+        };
+        self.note_unwritten(shape, &bound.columns);
+        let stage = TupleStage::new(Arc::new(mask));
+        Ok(Ok(Followed { table: Arc::new(bound), stage, leaf_count }))
+    }
+
+    /// The table that the rows are written to: the relation's own, or the nearest root that
+    /// routes them, also for a partition that the target does not have.
+    fn target_of(&mut self, id: TableId) -> Result<Option<TargetTable>, BindError> {
+        let catalog = &self.rules.catalog;
+        let Some(plan) = self.rules.plan.table(id) else { return Ok(None) };
+        let mut name = routed_target(plan, catalog.table(id), catalog);
+        loop {
+            if let Some(found) = load_target(&mut self.target, &name).map_err(BindError::Target)? {
+                return Ok(Some(found));
+            }
+            let partitioning = catalog.find(&name).map(|id| &catalog.table(id).partitioning);
+            let parent = partitioning
+                .filter(|partitioning| partitioning.is_partition)
+                .and_then(|partitioning| partitioning.parents.first());
+            let Some(parent) = parent else { return Ok(None) };
+            name = parent.clone();
+        }
+    }
+
+    fn note_unwritten(&self, shape: &Shape, bound: &[crate::sink::apply::BoundColumn]) {
+        let missing = bound.iter().filter(|column| !column.is_written);
+        let missing = missing.map(|column| column.name.as_str()).collect::<Vec<_>>();
+        if missing.is_empty() {
+            return;
+        }
+        let columns = missing.join(", ");
+        tracing::warn!(table = %shape.name, columns, "columns are not written");
+        self.status.note(format!(
+            "{}: the target does not have {columns}: not written; add the column there and \
+             `backlot clone resync {}` brings its values",
+            shape.name, shape.name
+        ));
+    }
+}
+
+fn dropped((): ()) -> (Binding, Route) {
+    (Binding::Dropped, Route::Skip)
+}
+
+fn sent_identity(shape: &Shape) -> SentIdentity {
+    match shape.replica_identity {
+        ReplicaIdentity::Full => SentIdentity::Full,
+        ReplicaIdentity::Nothing => SentIdentity::Nothing,
+        ReplicaIdentity::Default | ReplicaIdentity::Index => {
+            let columns = shape.columns.iter().enumerate();
+            let keys = columns.filter(|(_, column)| column.is_key).map(|(at, _)| at);
+            let keys = keys.collect::<Vec<_>>();
+            if keys.is_empty() { SentIdentity::Nothing } else { SentIdentity::Key(keys) }
+        }
+    }
+}
+
+/// What the target cannot be written with. A column of the relation that it does not have is no
+/// difference: such columns are not written.
+fn difference(shape: &Shape, table: &Table, target: &TargetTable) -> Option<Unfit> {
+    for column in target.columns.iter().filter(|column| column.column.is_written) {
+        let name = &column.column.name;
+        let Some(sent) = shape.columns.iter().find(|sent| sent.name == *name) else {
+            return Some(Unfit(format!("its column {name} is not sent any more")));
+        };
+        let is_known = table.column(name).is_some_and(|(_, found)| found.type_oid == sent.type_oid);
+        if !is_known {
+            return Some(Unfit(format!("its column {name} changed while it was looked at")));
+        }
+        if is_other_type(sent.type_oid, column.column.type_oid) {
+            return Some(Unfit(format!("its column {name} has another type on the target")));
+        }
+    }
+    None
+}
+
+/// Types of users have other oids in another database: if they differ, applying says so.
+fn is_other_type(source: Oid, target: Oid) -> bool {
+    source != target && (source.0 < FIRST_USER_OID || target.0 < FIRST_USER_OID)
+}
+
+/// A rule on a column of the replica identity must give the same for the old key alone as for
+/// the whole row.
+pub(super) fn check_identity(
+    table: &Table,
+    plan: &TablePlan,
+    identity: &[&str],
+) -> Result<(), BindError> {
+    for name in identity {
+        let Some((at, _)) = table.column(name) else { continue };
+        let Some(column) = plan.columns.get(at) else { continue };
+        let is_outside = |at: &usize| {
+            let subject = table.columns.get(*at).map(|column| column.name.as_str());
+            subject.is_none_or(|subject| !identity.contains(&subject))
+        };
+        let reason = if column.rule.transform == Transform::Null {
+            "a rule that makes all its values NULL finds no row"
+        } else if column.subject.iter().any(is_outside) {
+            "its rule is keyed by a column that is not sent with the old key"
+        } else {
+            continue;
+        };
+        let (relation, column) = (table.name.clone(), (*name).to_owned());
+        return Err(BindError::Identity { relation, column, reason });
+    }
+    Ok(())
+}
+
+/// The masks of the relation's columns in the order of its tuples. What is not written is NULL
+/// from here on: its raw value must not come into a buffer or a file.
+fn mask(
+    shape: &Shape,
+    table: &Table,
+    plan: &TablePlan,
+    bound: &[crate::sink::apply::BoundColumn],
+    key: &RootKey,
+) -> Result<TableMask, Vec<Diagnostic>> {
+    /// No column of any table.
+    const NOWHERE: usize = usize::MAX;
+    let position = |name: &str| table.column(name).map_or(NOWHERE, |(at, _)| at);
+    let positions = shape.columns.iter().map(|column| position(&column.name)).collect::<Vec<_>>();
+    let mut masks = match table_mask(plan, table, &positions, key)? {
+        TableMask::KeepAll(_) => Vec::new(),
+        TableMask::Rules(masks) => masks,
+    };
+    let is_written = |at: usize| bound.get(at).is_some_and(|column| column.is_written);
+    masks.retain(|mask| is_written(mask.position));
+    let unwritten = shape.columns.iter().enumerate().filter(|(at, _)| !is_written(*at));
+    masks.extend(unwritten.map(|(position, column)| ColumnMask {
+        position,
+        name: column.name.clone(),
+        kind: Kind::Opaque,
+        treatment: Treatment::Null,
+        subject: Vec::new(),
+    }));
+    Ok(TableMask::new(masks))
+}
+
+/// Asks the running stream, or the next one, to copy tables again.
+pub(super) fn resync_statement(tables: &[&RelationName]) -> String {
+    let names = tables.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let arguments = serde_json::json!({"tables": names}).to_string();
+    format!(
+        "insert into backlot.request (kind, arguments) values ('resync', {})",
+        Literal(&arguments)
+    )
+}
+
+pub(super) fn state_statement(
+    relation: &RelationName,
+    state: TableState,
+    reason: Option<&str>,
+    rules_hash: &str,
+) -> String {
+    let reason = reason.map_or_else(|| "null".to_owned(), |reason| Literal(reason).to_string());
+    format!(
+        "insert into backlot.stream_table (relation, state, reason, rules_hash) values ({}, {}, {reason}, {}) \
+         on conflict (relation) do update set state = excluded.state, reason = excluded.reason, \
+         rules_hash = excluded.rules_hash, changed_at = pg_catalog.now()",
+        Literal(&relation.to_string()),
+        Literal(state.name()),
+        Literal(rules_hash)
+    )
+}

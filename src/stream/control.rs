@@ -1,0 +1,144 @@
+//! The control task: what happens beside the stream of rows. Requests of other commands, the
+//! slot's guard, sequences.
+
+use super::begin::Begun;
+use super::error::StreamError;
+use super::options::Options;
+use super::order::Order;
+use super::pipeline::End;
+use super::request::Requests;
+use super::sequences;
+use super::slot::Guard;
+use super::status::Status;
+use crate::pg::Lsn;
+use crate::sink::SequenceCopy;
+use crate::transform::key::RootKey;
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+/// Between two looks at the slot and the end of the source's log.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SEQUENCES_EVERY: Duration = Duration::from_secs(10);
+
+pub(super) struct Control<'c> {
+    options: &'c Options,
+    status: &'c Arc<Status>,
+    begun: &'c Begun,
+    orders: Sender<Order>,
+    requests: Requests,
+}
+
+pub(super) enum Ending {
+    Pipeline(Result<End, StreamError>),
+    /// The stream must end, because of this.
+    Lost(StreamError),
+}
+
+type PipelineEnd = oneshot::Receiver<Result<End, StreamError>>;
+
+impl<'c> Control<'c> {
+    pub(super) fn new(
+        options: &'c Options,
+        key: &Arc<RootKey>,
+        status: &'c Arc<Status>,
+        begun: &'c Begun,
+        orders: Sender<Order>,
+    ) -> Self {
+        let requests = Requests::new(options, key, status, begun, orders.clone());
+        Self { options, status, begun, orders, requests }
+    }
+
+    /// Until the pipeline ends, or the stream must. With `until` it ends there, once no table is
+    /// being copied.
+    pub(super) async fn run(
+        self,
+        ended: &mut PipelineEnd,
+        mut shutdown: watch::Receiver<bool>,
+        mut until: Option<Lsn>,
+    ) -> Ending {
+        let mut pending = self.requests.pending();
+        let mut requests = tokio::spawn(self.requests.run());
+        let side = Side { options: self.options, status: self.status, begun: self.begun };
+        let mut watching = std::pin::pin!(side.watch());
+        let mut is_stopping = *shutdown.borrow();
+        let mut is_ending = false;
+        if is_stopping {
+            drop(self.orders.send(Order::Stop));
+        }
+        let ending = loop {
+            tokio::select! {
+                // Each arm may be dropped at any time: the channels keep what they hold, and what
+                // `watch` does is done again.
+                end = &mut *ended => {
+                    break Ending::Pipeline(end.unwrap_or(Err(StreamError::Panicked)));
+                }
+                error = &mut watching, if !is_stopping => break Ending::Lost(error),
+                error = &mut requests, if !is_stopping && !is_ending => {
+                    let error = error.unwrap_or(StreamError::Panicked);
+                    if !matches!(error, StreamError::Ended) {
+                        break Ending::Lost(error);
+                    }
+                    // Why, the pipeline says.
+                    is_ending = true;
+                }
+                _ = pending.wait_for(|pending| *pending == Some(0)), if until.is_some() => {
+                    if let Some(lsn) = until.take() {
+                        // A pipeline that has ended already says so itself.
+                        drop(self.orders.send(Order::EndAt(lsn)));
+                    }
+                }
+                changed = shutdown.changed(), if !is_stopping => {
+                    if changed.is_err() || *shutdown.borrow() {
+                        is_stopping = true;
+                        drop(self.orders.send(Order::Stop));
+                        // Whatever stands at a fence lets go.
+                        requests.abort();
+                    }
+                }
+            }
+        };
+        requests.abort();
+        ending
+    }
+}
+
+struct Side<'c> {
+    options: &'c Options,
+    status: &'c Arc<Status>,
+    begun: &'c Begun,
+}
+
+impl Side<'_> {
+    /// Ends with the reason why the stream cannot go on.
+    async fn watch(&self) -> StreamError {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut follow = tokio::time::interval(SEQUENCES_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        follow.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut guard = Guard::default();
+        let mut copy = SequenceCopy::default();
+        loop {
+            let result = tokio::select! {
+                // A tick that is not waited for is not lost.
+                _ = look.tick() => self.look(&mut guard).await,
+                _ = follow.tick() => self.follow(&mut copy).await,
+            };
+            if let Err(error) = result {
+                return error;
+            }
+        }
+    }
+
+    async fn look(&self, guard: &mut Guard) -> Result<(), StreamError> {
+        let limit = self.options.lag_limit_bytes;
+        guard.look(&self.begun.source, &self.begun.record.slot_name, limit, self.status).await
+    }
+
+    async fn follow(&self, copy: &mut SequenceCopy) -> Result<(), StreamError> {
+        let begun = self.begun;
+        sequences::follow(copy, &begun.source, &begun.target, &begun.rules).await.map(drop)
+    }
+}

@@ -1,0 +1,292 @@
+//! The stream's life: sessions one after another, until one ends in order or for good.
+
+use super::bind::Binder;
+use super::control::{Control, Ending};
+use super::error::StreamError;
+use super::machine::{Machine, Settings};
+use super::options::{DECODING_BYTES, HELD_BYTES, Options, Outcome, READ_BYTES};
+use super::pipeline::{Detour, End, Pipeline, State};
+use super::rules::Rules;
+use super::spill::Spill;
+use super::status::{Phase, Status, TableState};
+use super::worker::Worker;
+use super::{begin, sequences, slot};
+use crate::catalog::RelationName;
+use crate::pg::{Lsn, Origin, Replication, StartOptions};
+use crate::sink::SequenceCopy;
+use crate::sink::apply::{Applier, OnError};
+use crate::source::WalReader;
+use crate::state::StreamRecord;
+use crate::transform::key::RootKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// `application_name` of the stream's sessions.
+pub(super) const NAME: &str = "backlot stream";
+/// A server that is away is tried again after this, twice as long each time, up to the limit.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_LIMIT: Duration = Duration::from_secs(30);
+/// A session that lived this long starts the pauses anew.
+const HEALTHY: Duration = Duration::from_mins(1);
+
+/// What a session is started with, beside the options.
+#[derive(Default)]
+struct Circumstances {
+    detour: Option<Detour>,
+    as_text: bool,
+    /// Applies to the first session: later ones go on towards the same end.
+    end_at: Option<Lsn>,
+    /// The backend that holds the target's lock.
+    holder: Option<i32>,
+    /// A server that was there before is waited for; one that never was is not.
+    has_streamed: bool,
+}
+
+impl Circumstances {
+    /// True if the stream tries again: not before it has streamed at all, so that a mistyped
+    /// address, or another stream on the same slot, is reported at once.
+    fn may_pass(&self, error: &StreamError) -> bool {
+        self.has_streamed && (error.is_passing() || matches!(error, StreamError::TargetBusy))
+    }
+}
+
+/// Follows the source until `shutdown` says so, a request says so, or, if asked, everything is
+/// applied that had committed when it began.
+///
+/// # Errors
+/// [`StreamError`]: what was applied is checkpointed; the same call goes on from there.
+pub async fn run(
+    options: &Options,
+    key: &Arc<RootKey>,
+    status: &Arc<Status>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<Outcome, StreamError> {
+    let mut circumstances = Circumstances::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let started = tokio::time::Instant::now();
+        let ended = session(options, key, status, &shutdown, &mut circumstances).await;
+        let error = match ended {
+            Ok(Ended::Done(outcome)) => {
+                status.enter(Phase::Stopped);
+                return Ok(outcome);
+            }
+            Ok(Ended::Again) => continue,
+            Err(error) if circumstances.may_pass(&error) && !*shutdown.borrow() => error,
+            Err(error) => {
+                status.enter(Phase::Stopped);
+                return Err(error);
+            }
+        };
+        if started.elapsed() >= HEALTHY {
+            pause = FIRST_PAUSE;
+        }
+        announce(status, &error, pause);
+        tokio::select! {
+            // Nothing is lost when the sleep is dropped.
+            () = tokio::time::sleep(jittered(pause)) => {}
+            _ = shutdown.changed() => return Err(error),
+        }
+        pause = (pause * 2).min(PAUSE_LIMIT);
+    }
+}
+
+fn announce(status: &Status, error: &StreamError, pause: Duration) {
+    if status.phase() != Phase::Reconnecting {
+        let cause = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let cause = cause.unwrap_or_default();
+        tracing::warn!(%error, cause, "the stream is interrupted");
+        status.note(format!("{error}{cause}; trying again in {:.1} s", pause.as_secs_f32()));
+    }
+    status.enter(Phase::Reconnecting);
+    status.count_reconnect();
+}
+
+/// Between half of the pause and all of it: streams that lost one server together do not come
+/// back together.
+fn jittered(pause: Duration) -> Duration {
+    let nanoseconds =
+        std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
+    pause / 2 + (pause / 2).mul_f64(f64::from(nanoseconds % 1000) / 1000.0)
+}
+
+enum Ended {
+    Done(Outcome),
+    Again,
+}
+
+/// One session: both servers, all threads, from the checkpoint on.
+async fn session(
+    options: &Options,
+    key: &Arc<RootKey>,
+    status: &Arc<Status>,
+    shutdown: &watch::Receiver<bool>,
+    circumstances: &mut Circumstances,
+) -> Result<Ended, StreamError> {
+    let begun = begin::begin(options, key, status, &mut circumstances.holder, shutdown).await?;
+    let until = match (options.until_caught_up, circumstances.end_at) {
+        (false, _) => None,
+        (true, Some(lsn)) => Some(lsn),
+        (true, None) => Some(begin::end_of_source(&begun.source).await?),
+    };
+    circumstances.end_at = until;
+    let is_binary = !circumstances.as_text && begun.rules.is_binary();
+    let (orders, order_receiver) = crossbeam_channel::unbounded();
+    let threads = Threads {
+        options: options.clone(),
+        key: Arc::clone(key),
+        status: Arc::clone(status),
+        record: begun.record.clone(),
+        states: begun.states.clone(),
+        rules: begun.rules.clone(),
+        is_binary,
+        detour: circumstances.detour.clone(),
+        orders: order_receiver,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let (ended_sender, mut ended) = oneshot::channel();
+    let pipeline = tokio::task::spawn_blocking(move || threads.start());
+    let pipeline = pipeline.await.map_err(|_| StreamError::Panicked)??;
+    status.enter(Phase::Streaming);
+    circumstances.has_streamed = true;
+    tracing::info!(slot = begun.record.slot_name, "streaming");
+    std::thread::Builder::new()
+        .name("stream".into())
+        .spawn(move || drop(ended_sender.send(pipeline.run())))
+        .map_err(StreamError::Thread)?;
+    let control = Control::new(options, key, status, &begun, orders.clone());
+    let ending = control.run(&mut ended, shutdown.clone(), until).await;
+    let end = match ending {
+        Ending::Pipeline(end) => end?,
+        Ending::Lost(error) => {
+            drop(orders.send(super::order::Order::Stop));
+            drop(ended.await);
+            if matches!(error, StreamError::GivenUp { .. }) {
+                drop_slot(&begun, status).await;
+            }
+            return Err(error);
+        }
+    };
+    match end {
+        // A table that was given up on the way is copied again before the end.
+        End::Drained { was_stopped: false } if begin::is_asked(&begun).await? => Ok(Ended::Again),
+        End::Drained { was_stopped } => {
+            let mut copy = SequenceCopy::default();
+            let (source, target) = (&begun.source, &begun.target);
+            let sequences = sequences::follow(&mut copy, source, target, &begun.rules).await?;
+            let outcome = begin::outcome(&begun, status, was_stopped, sequences).await?;
+            Ok(Ended::Done(outcome))
+        }
+        End::Again(detour) => {
+            circumstances.detour = Some(detour);
+            Ok(Ended::Again)
+        }
+        End::AsText => {
+            circumstances.as_text = true;
+            Ok(Ended::Again)
+        }
+        End::Anew => Ok(Ended::Again),
+    }
+}
+
+/// The slot is given up; the stream has let go of it.
+async fn drop_slot(begun: &begin::Begun, status: &Status) {
+    if let Err(error) = slot::give_up(&begun.source, &begun.record.slot_name).await {
+        tracing::error!(%error, "the slot cannot be dropped");
+        status.note(format!("the slot cannot be dropped: {error}"));
+    }
+}
+
+/// What the threads of a session need.
+struct Threads {
+    options: Options,
+    key: Arc<RootKey>,
+    status: Arc<Status>,
+    record: StreamRecord,
+    states: BTreeMap<RelationName, TableState>,
+    rules: Arc<Rules>,
+    is_binary: bool,
+    detour: Option<Detour>,
+    orders: crossbeam_channel::Receiver<super::order::Order>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Threads {
+    /// Connects to both servers and starts reader and applier; the pipeline is for the caller's
+    /// thread.
+    fn start(&self) -> Result<Pipeline, StreamError> {
+        let Self { options, record, status, .. } = self;
+        let (applier, replication) = std::thread::scope(|scope| {
+            let replication = scope.spawn(|| Replication::connect(&options.source, NAME));
+            let applier = Applier::connect(&options.target, &record.slot_name, options.on_error);
+            (applier, replication.join())
+        });
+        let applier = applier.map_err(StreamError::Apply)?;
+        let replication = replication.map_err(|_| StreamError::Panicked)?;
+        let failed = StreamError::source("connect to the source for replication");
+        let replication = replication.map_err(failed)?;
+        let checkpoint = applier.checkpoint();
+        status.set_applied(checkpoint, None);
+        let reader = self.reader(replication, checkpoint)?;
+        let (work, work_receiver) = crossbeam_channel::bounded(1);
+        let (done_sender, done) = crossbeam_channel::bounded(4);
+        let worker = Worker { applier, acknowledge: reader.control(), status: Arc::clone(status) };
+        std::thread::Builder::new()
+            .name("applier".into())
+            .spawn(move || worker.run(&work_receiver, &done_sender))
+            .map_err(StreamError::Thread)?;
+        let binder = Binder::new(
+            self.runtime.clone(),
+            (&options.source, &options.target),
+            Arc::clone(&self.key),
+            Arc::clone(&self.rules),
+            &self.states,
+            self.is_binary,
+            Arc::clone(status),
+        )
+        .map_err(StreamError::target("connect to the target"))?;
+        Ok(Pipeline {
+            machine: Machine::new(Settings {
+                checkpoint,
+                skip_foreign_origins: options.skip_foreign_origins,
+                held_bytes: HELD_BYTES,
+            }),
+            binder,
+            spill: Spill::new(options.spill_directory.clone()),
+            reader,
+            work,
+            done,
+            orders: self.orders.clone(),
+            status: Arc::clone(status),
+            detour: self.detour.clone(),
+            quarantines: options.on_error == OnError::Quarantine,
+            state: State::new(),
+        })
+    }
+
+    fn reader(
+        &self,
+        mut replication: Replication,
+        checkpoint: Lsn,
+    ) -> Result<WalReader, StreamError> {
+        replication
+            .limit_decoding_memory(DECODING_BYTES)
+            .map_err(StreamError::source("limit the memory of decoding"))?;
+        let has_origin = replication.server_version() >= 160_000;
+        let start = StartOptions {
+            publications: self.record.publications.clone(),
+            binary: self.is_binary,
+            streaming: true,
+            messages: true,
+            origin: if self.options.skip_foreign_origins && has_origin {
+                Origin::None
+            } else {
+                Origin::Any
+            },
+        };
+        WalReader::start(replication, &self.record.slot_name, checkpoint, &start, READ_BYTES)
+            .map_err(StreamError::source("start the replication slot"))
+    }
+}

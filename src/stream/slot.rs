@@ -1,0 +1,120 @@
+//! The slot: is it still ours, and what does it cost the source?
+
+use super::error::StreamError;
+use super::options::Options;
+use super::status::{SlotHealth, Status};
+use crate::pg::{Error, Lsn, Replication, Session};
+use crate::source::{ExpectedSlot, SlotState, check_slot, wait_until_free};
+use crate::state::StreamRecord;
+
+/// Warned of when the slot keeps this part of what it may.
+const WARNINGS: [u64; 2] = [50, 80];
+
+/// Refuses a slot that is not the one that the target was made from.
+pub(super) async fn check(
+    source: &Session,
+    options: &Options,
+    record: &StreamRecord,
+    checkpoint: Lsn,
+) -> Result<(), StreamError> {
+    let failed = || StreamError::source("look at the replication slot");
+    let info = options.source.clone();
+    let system = tokio::task::spawn_blocking(move || {
+        Replication::connect(&info, super::run::NAME)?.identify_system()
+    });
+    let system = system.await.map_err(|_| StreamError::Panicked)?;
+    let system = system.map_err(StreamError::source("connect to the source for replication"))?;
+    let expected = ExpectedSlot {
+        slot_name: record.slot_name.clone(),
+        system_identifier: record.source_system_identifier.clone(),
+        database: record.source_database.clone(),
+        timeline: record.timeline,
+        publications: record.publications.clone(),
+        checkpoint,
+        accept_timeline: options.accept_timeline,
+    };
+    let checked = check_slot(source, &system, &expected).await.map_err(failed())?;
+    checked.map_err(|mismatch| StreamError::Slot {
+        reason: mismatch.to_string(),
+        remedy: mismatch.remedy(),
+    })?;
+    let holder = wait_until_free(source, &record.slot_name).await.map_err(failed())?;
+    match holder {
+        None => Ok(()),
+        Some(holder) => Err(StreamError::SlotBusy {
+            slot_name: record.slot_name.clone(),
+            holder: holder.to_string(),
+        }),
+    }
+}
+
+/// Watches what the slot keeps on the source's disk.
+#[derive(Default)]
+pub(super) struct Guard {
+    /// Of [`WARNINGS`], those that were given.
+    warned: usize,
+}
+
+impl Guard {
+    /// Looks at the slot and at the end of the source's log.
+    pub(super) async fn look(
+        &mut self,
+        source: &Session,
+        slot_name: &str,
+        limit_bytes: Option<u64>,
+        status: &Status,
+    ) -> Result<(), StreamError> {
+        let failed = || StreamError::source("look at the replication slot");
+        let end = crate::source::position(source).await.map_err(failed())?;
+        status.set_source_end(end);
+        let slot = SlotState::read(source, slot_name).await.map_err(failed())?;
+        let Some(slot) = slot else {
+            return Err(lost(slot_name, "it was dropped by somebody else"));
+        };
+        if let Some(reason) = slot.loss() {
+            return Err(lost(slot_name, &reason));
+        }
+        let retained_bytes = end.bytes_since(slot.restart_lsn.unwrap_or(end));
+        status.set_slot(SlotHealth {
+            wal_status: slot.wal_status.clone().unwrap_or_default(),
+            retained_bytes,
+            safe_bytes: slot.safe_wal_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        });
+        let Some(limit_bytes) = limit_bytes else { return Ok(()) };
+        self.warn(slot_name, retained_bytes, limit_bytes, status);
+        if retained_bytes <= limit_bytes {
+            return Ok(());
+        }
+        Err(StreamError::GivenUp { retained_bytes, limit_bytes })
+    }
+
+    fn warn(&mut self, slot_name: &str, retained: u64, limit: u64, status: &Status) {
+        let percent = retained.saturating_mul(100) / limit.max(1);
+        let reached = WARNINGS.iter().filter(|warning| percent >= **warning).count();
+        if reached > self.warned {
+            tracing::warn!(slot = slot_name, retained, limit, "the slot keeps much WAL");
+            status.note(format!(
+                "the slot {slot_name} keeps {retained} bytes of WAL on the source, {percent} % of \
+                 --max-lag: beyond 100 % it is dropped, and the target must be built anew"
+            ));
+        }
+        self.warned = reached;
+    }
+}
+
+fn lost(slot_name: &str, reason: &str) -> StreamError {
+    StreamError::Slot {
+        reason: format!("the replication slot {slot_name} is lost: {reason}"),
+        remedy: "the changes since the checkpoint cannot be had any more; build the target anew: \
+                 backlot clone start --follow --replace"
+            .into(),
+    }
+}
+
+/// Drops the slot rather than let it fill the source's disk.
+pub(super) async fn give_up(source: &Session, slot_name: &str) -> Result<(), Error> {
+    // The walsender is ours and may not have heard yet that the stream has ended.
+    wait_until_free(source, slot_name).await?;
+    source.query("select pg_catalog.pg_drop_replication_slot($1)", &[&slot_name]).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! [`MaskedRows`] is to the stream what [`Frames`](super::Frames) is to a COPY: the only rows
+//! that a sink takes.
+//!
+//! It has two makers: [`TupleStage`](super::TupleStage), and [`MaskedRows::read`], for what
+//! [`MaskedRows::write`] has put away: a spilled or a quarantined transaction.
+
+use super::StageError;
+use crate::pg::pgoutput::Tuple;
+
+/// Masked or explicitly kept tuples, one behind another in one buffer.
+#[derive(Default)]
+pub struct MaskedRows {
+    bytes: Vec<u8>,
+}
+
+/// Where a tuple stands in its [`MaskedRows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskedRow {
+    start: usize,
+    length: usize,
+    column_count: u16,
+}
+
+impl MaskedRows {
+    /// # Panics
+    /// If the row is not of these rows.
+    pub fn tuple(&self, row: MaskedRow) -> Tuple<'_> {
+        // A MaskedRow is only made by its MaskedRows, of a tuple that was walked or masked.
+        Tuple::walked(row.column_count, self.encoded(row))
+    }
+
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Forgets the rows that were added since [`MaskedRows::byte_count`] was `byte_count`.
+    pub fn truncate(&mut self, byte_count: usize) {
+        self.bytes.truncate(byte_count);
+    }
+
+    /// Adds a row of others.
+    ///
+    /// # Panics
+    /// If the row is not of those rows.
+    pub fn copy(&mut self, others: &Self, row: MaskedRow) -> MaskedRow {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(others.encoded(row));
+        MaskedRow { start, ..row }
+    }
+
+    /// Appends a row to a byte stream: its number of columns (2 bytes), its length (4 bytes, both
+    /// big-endian), its columns as pgoutput encodes them.
+    ///
+    /// # Panics
+    /// If the row is not of these rows.
+    pub fn write(&self, row: MaskedRow, out: &mut Vec<u8>) {
+        let tuple = self.encoded(row);
+        out.extend_from_slice(&row.column_count.to_be_bytes());
+        let length = u32::try_from(tuple.len()).expect("a tuple is at most 1 GB (MaxAllocSize)");
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(tuple);
+    }
+
+    /// Adds the row at the start of `bytes`, which [`MaskedRows::write`] has written, and moves
+    /// `bytes` behind it. Only ever called with what this program has masked and put away itself.
+    /// None, with nothing added or moved, if there is no whole row.
+    pub fn read(&mut self, bytes: &mut &[u8]) -> Option<MaskedRow> {
+        let (count, rest) = bytes.split_first_chunk::<2>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let column_count = u16::from_be_bytes(*count);
+        let length = u32::from_be_bytes(*length) as usize;
+        let (tuple, rest) = rest.split_at_checked(length)?;
+        if !Tuple::split(column_count, tuple)?.1.is_empty() {
+            return None;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(tuple);
+        *bytes = rest;
+        Some(MaskedRow { start, length, column_count })
+    }
+
+    /// Adds the row that `make` appends, or nothing if it fails.
+    pub(super) fn append(
+        &mut self,
+        column_count: u16,
+        make: impl FnOnce(&mut Vec<u8>) -> Result<(), StageError>,
+    ) -> Result<MaskedRow, StageError> {
+        let start = self.bytes.len();
+        if let Err(error) = make(&mut self.bytes) {
+            self.bytes.truncate(start);
+            return Err(error);
+        }
+        Ok(MaskedRow { start, length: self.bytes.len() - start, column_count })
+    }
+
+    fn encoded(&self, row: MaskedRow) -> &[u8] {
+        self.bytes
+            .get(row.start..row.start + row.length)
+            .expect("a MaskedRow is only used with the MaskedRows that made it")
+    }
+}
