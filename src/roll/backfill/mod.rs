@@ -1,0 +1,251 @@
+//! Fills new columns: ranges of rows, each one UPDATE that commits together with the place reached.
+//!
+//! A large table is filled over two sessions, each with a range of its own at a time.
+//! The rows are written straight, not through the sync trigger, and no trigger of the user's fires
+//! where the role may set `session_replication_role`. A killed backfill goes on where it stopped.
+//! It gives way: to lock waits (the range is tried again, and halved), to a limit of WAL, to
+//! replicas that lag.
+
+mod policy;
+mod throttle;
+mod walk;
+
+use self::policy::Policy;
+use self::throttle::{RETRY_PAUSE, Throttle};
+use self::walk::Walk;
+use super::{BackfillView, Progress, Roll, RollError};
+use crate::catalog::RelationName;
+use crate::migrate::plan::Backfill;
+use crate::pg::{Error, Session};
+use std::time::{Duration, Instant};
+
+/// How a backfill behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Backfilling {
+    /// The largest range, in rows.
+    pub batch_rows: u32,
+    /// Ranges are made so large that one takes about this long: that is how long others may wait
+    /// for one of its rows.
+    pub batch_time: Duration,
+    /// After each range.
+    pub delay: Duration,
+    /// Replicas that are further behind are waited for.
+    pub max_lag: Option<Duration>,
+    /// WAL of the server while the backfill runs, per second.
+    pub wal_bytes_per_second: Option<u64>,
+}
+
+impl Default for Backfilling {
+    fn default() -> Self {
+        Self {
+            batch_rows: 10_000,
+            batch_time: Duration::from_millis(100),
+            delay: Duration::ZERO,
+            max_lag: None,
+            wal_bytes_per_second: None,
+        }
+    }
+}
+
+/// Only a superuser, or who was granted SET on it, may.
+const SILENCE: &str = "set session_replication_role = 'replica'";
+
+/// A page that is changed for the first time after a checkpoint goes to the WAL as a whole: that is a
+/// quarter of a backfill's WAL. Who may set it is who may set the other; lz4 costs next to nothing,
+/// and is there from PostgreSQL 15 on if it was built in.
+const COMPRESS: &str = "do $block$ begin
+    if pg_catalog.current_setting('wal_compression') = 'off' then
+        begin
+            perform pg_catalog.set_config('wal_compression', 'lz4', false);
+        exception when invalid_parameter_value then
+            perform pg_catalog.set_config('wal_compression', 'on', false);
+        end;
+    end if;
+exception when insufficient_privilege then null;
+end $block$";
+
+/// Tries of one range: with pauses of a quarter of a second, half an hour for one row that is locked.
+const ATTEMPT_LIMIT: u32 = 3600;
+
+/// Fills the columns of one table, from where it stopped.
+pub(super) async fn fill(
+    roll: &mut Roll,
+    name: &str,
+    backfill: &Backfill,
+    progress: &Progress,
+) -> Result<(), RollError> {
+    let relations = relations(backfill);
+    let known = roll.state().backfills(name).await.map_err(RollError::query("read the journal"))?;
+    let is_done = |relation: &RelationName| {
+        let written = relation.to_string();
+        known.iter().any(|at| at.backfill == backfill.id && at.relation == written && at.is_done)
+    };
+    for relation in relations.iter().filter(|relation| !is_done(relation)) {
+        fill_relation(roll, name, backfill, relation, progress).await?;
+    }
+    progress.change(|view| view.backfill = None);
+    Ok(())
+}
+
+/// Takes away what a backfill that did not get to its end left, where the table is still there.
+pub(super) async fn clear(roll: &mut Roll, backfill: &Backfill) -> Result<(), RollError> {
+    for relation in relations(backfill) {
+        if let Some(policy) = Policy::left(roll, relation).await? {
+            policy.lower(roll).await?;
+        }
+    }
+    Ok(())
+}
+
+/// That hold rows.
+fn relations(backfill: &Backfill) -> &[RelationName] {
+    match backfill.partitions.as_slice() {
+        [] => std::slice::from_ref(&backfill.table),
+        leaves => leaves,
+    }
+}
+
+async fn fill_relation(
+    roll: &mut Roll,
+    name: &str,
+    backfill: &Backfill,
+    relation: &RelationName,
+    progress: &Progress,
+) -> Result<(), RollError> {
+    let policy = Policy::raise(roll, relation).await?;
+    let mut walk = Walk::begin(roll, name, backfill, relation).await?;
+    progress.change(|view| view.backfill = Some(walk.view()));
+    let mut throttle = Throttle::new(roll.options.backfill);
+    let result = sweep(roll, &mut walk, &mut throttle, progress).await;
+    // Nobody else uses this session with these settings.
+    roll.executor.forget_session();
+    if let Err(error) = &result
+        && error.is_passing()
+    {
+        // `resume` needs the policy, and `rollback` takes it away.
+        return result;
+    }
+    policy.lower(roll).await?;
+    result
+}
+
+/// Range after range until no row is left.
+async fn sweep(
+    roll: &mut Roll,
+    walk: &mut Walk,
+    throttle: &mut Throttle,
+    progress: &Progress,
+) -> Result<(), RollError> {
+    let mut attempt = 0;
+    let mut is_set = false;
+    let mut second = None;
+    while !walk.is_over() {
+        if !is_set {
+            second = set_up(roll, walk, progress).await?;
+            is_set = true;
+        }
+        let session = roll.executor.session().await?;
+        throttle.before(session, progress).await.map_err(|source| walk.failed(source))?;
+        let since = Instant::now();
+        let second = second.as_ref();
+        let (rows, limit) = (throttle.rows(), throttle.statement_timeout());
+        match walk.advance((session, second), rows, limit).await {
+            Ok(rows) => {
+                attempt = 0;
+                let lanes = if second.is_some() { 2 } else { 1 };
+                if walk.is_stuck() {
+                    return Err(RollError::Unreachable { relation: walk.relation.to_string() });
+                }
+                let took = since.elapsed();
+                throttle.after(session, rows / lanes, took).await.map_err(|e| walk.failed(e))?;
+                progress.change(|view| view.backfill = Some(walk.view()));
+            }
+            Err(error) => {
+                attempt += 1;
+                is_set = give_way(roll, walk, throttle, error, attempt).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sessions with what they need once: the first, and a second one where the walk has work for
+/// two and the server lets another in.
+async fn set_up(
+    roll: &mut Roll,
+    walk: &Walk,
+    progress: &Progress,
+) -> Result<Option<Session>, RollError> {
+    prepare(roll.executor.session().await?, Some(progress)).await?;
+    if !walk.is_wide() {
+        return Ok(None);
+    }
+    match roll.executor.another_session().await {
+        Ok(session) => {
+            prepare(&session, None).await?;
+            Ok(Some(session))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no second session");
+            Ok(None)
+        }
+    }
+}
+
+/// `progress`: who is told what the role may not.
+async fn prepare(session: &Session, progress: Option<&Progress>) -> Result<(), RollError> {
+    match session.execute_all(SILENCE).await {
+        Ok(()) => {}
+        // insufficient_privilege
+        Err(error) if error.sqlstate() == Some("42501") => {
+            let words = "the role may not set session_replication_role: triggers on the table fire for the backfill";
+            if let Some(progress) = progress {
+                progress.note(words);
+            }
+        }
+        Err(error) => return Err(RollError::query("prepare the backfill")(error)),
+    }
+    session.execute_all(COMPRESS).await.map_err(RollError::query("prepare the backfill"))
+}
+
+/// After a range that failed: waits, with a smaller one, or gives the error. False: the session is
+/// a new one.
+async fn give_way(
+    roll: &mut Roll,
+    walk: &mut Walk,
+    throttle: &mut Throttle,
+    error: Error,
+    attempt: u32,
+) -> Result<bool, RollError> {
+    let is_lost = error.is_connection();
+    // query_canceled: by the statement timeout, that is by somebody who locks our rows.
+    let is_slow = error.sqlstate() == Some("57014");
+    if attempt >= ATTEMPT_LIMIT || (error.retry() == crate::pg::Retry::Never && !is_slow) {
+        return Err(walk.failed(error));
+    }
+    tracing::debug!(attempt, %error, "range again");
+    throttle.shrink(attempt);
+    if is_lost {
+        roll.executor.forget_session();
+        walk.reload(roll).await?;
+    }
+    tokio::time::sleep(RETRY_PAUSE).await;
+    Ok(!is_lost)
+}
+
+impl Walk {
+    fn view(&self) -> BackfillView {
+        BackfillView {
+            relation: self.relation.to_string(),
+            rows: self.rows,
+            row_estimate: self.row_estimate.max(self.rows),
+            rows_here: self.rows_here,
+            since: self.since,
+            waits_for: None,
+        }
+    }
+
+    fn failed(&self, source: Error) -> RollError {
+        RollError::Backfill { relation: self.relation.to_string(), source }
+    }
+}
