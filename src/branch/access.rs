@@ -1,0 +1,58 @@
+//! Who listens on a branch's port, and how one gets in. The only place that knows.
+//!
+//! The proxy listens (`crate::proxy`), on 127.0.0.1, and asks for the branch's password by SCRAM.
+//! The server has only its private socket (a directory of mode 0700), which asks for nothing.
+
+use std::{fmt::Write, net::Ipv4Addr, path::Path};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Branch;
+
+pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// The port that names the socket: the directory tells the branches apart.
+pub(super) const SOCKET_PORT: u16 = 5432;
+/// In the branch's socket directory.
+pub const SOCKET_NAME: &str = ".s.PGSQL.5432";
+
+/// `pg_hba.conf` while a new branch is not fit for others yet.
+pub(super) const CLOSED: &str = "\
+# Written by backlot at every start: changes are lost.
+local all all trust
+";
+
+/// `pg_hba.conf` of a branch in use.
+pub(super) const OPEN: &str = "\
+# Written by backlot at every start: changes are lost.
+local all all trust
+local replication all trust
+";
+
+/// For applications. Holds the password.
+pub fn tcp_url(branch: &Branch, password: &SecretString) -> SecretString {
+    let Branch { user, port, database, .. } = branch;
+    let password = password.expose_secret();
+    // User and database are names of ours, the password is of letters and digits.
+    format!("postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}").into()
+}
+
+/// Without the password.
+pub fn socket_url(branch: &Branch) -> String {
+    let Branch { user, database, .. } = branch;
+    let dir = percent_encoded(&branch.socket_dir);
+    format!("postgresql:///{database}?host={dir}&port={SOCKET_PORT}&user={user}")
+}
+
+/// RFC 3986: everything but the unreserved characters.
+fn percent_encoded(path: &Path) -> String {
+    let mut encoded = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            encoded.push(char::from(*byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String takes any text");
+        }
+    }
+    encoded
+}

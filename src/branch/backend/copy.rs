@@ -1,0 +1,49 @@
+//! A plain copy. Works everywhere, and takes the time and the space that it takes.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use super::{Backend, BackendKind, BranchError, remove_tree};
+use crate::branch::tree::{Job, Tree};
+use crate::instance::{Account, private_dir};
+
+pub(super) struct Copy;
+
+/// By `copy_file_range`, which std uses between files: nothing passes through this process, and
+/// filesystems that can share blocks do.
+pub(crate) fn copy_file(mut from: &File, mut to: &File) -> io::Result<()> {
+    io::copy(&mut from, &mut to).map(drop)
+}
+
+impl Backend for Copy {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Copy
+    }
+
+    fn is_atomic(&self) -> bool {
+        false
+    }
+
+    fn probe(&self, dir: &Path) -> Result<(), BranchError> {
+        super::probe_file(BackendKind::Copy, dir, copy_file)
+    }
+
+    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError> {
+        Ok(private_dir(data, account)?)
+    }
+
+    fn clone_data(&self, parent: &Path, data: &Path, job: &Job) -> Result<(), BranchError> {
+        Tree::list(parent, &job.wal)?.clone_to(parent, data, copy_file, job)
+    }
+
+    fn destroy(&self, data: &Path) -> Result<(), BranchError> {
+        remove_tree(data)
+    }
+
+    fn exclusive_bytes(&self, data: &Path) -> Option<u64> {
+        fs::metadata(data).ok().map(|_| crate::branch::disk_bytes(data))
+    }
+}

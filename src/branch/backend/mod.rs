@@ -1,0 +1,185 @@
+//! How a data directory becomes two.
+
+mod copy;
+mod reflink;
+mod subvolume;
+
+use std::{fmt, fs, os::unix::fs::MetadataExt, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::tree::Job;
+use super::{BranchError, Home};
+use crate::instance::Account;
+
+pub(super) use copy::copy_file;
+
+/// The ways, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendKind {
+    /// A snapshot of a btrfs subvolume: of one moment, whatever the size.
+    Subvolume,
+    /// Files that share their blocks until one of them is written (FICLONE, clonefile).
+    Reflink,
+    /// A copy.
+    Copy,
+}
+
+impl BackendKind {
+    pub const ALL: [Self; 3] = [Self::Subvolume, Self::Reflink, Self::Copy];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Subvolume => "subvolume",
+            Self::Reflink => "reflink",
+            Self::Copy => "copy",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// True if a clone takes next to no time and space.
+    pub fn shares_blocks(self) -> bool {
+        match self {
+            Self::Subvolume | Self::Reflink => true,
+            Self::Copy => false,
+        }
+    }
+
+    pub(super) fn backend(self) -> &'static dyn Backend {
+        match self {
+            Self::Subvolume => &subvolume::Subvolume,
+            Self::Reflink => &reflink::Reflink,
+            Self::Copy => &copy::Copy,
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One way.
+pub(super) trait Backend {
+    fn kind(&self) -> BackendKind;
+
+    /// True if a clone of a directory that is being written is of one moment.
+    fn is_atomic(&self) -> bool;
+
+    /// Makes a real clone in `dir` and looks at it.
+    ///
+    /// # Errors
+    /// [`BranchError::Backend`] with the reason why it is not to be had here.
+    fn probe(&self, dir: &Path) -> Result<(), BranchError>;
+
+    /// Makes the empty directory of a new cluster, from which branches are made later.
+    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError>;
+
+    /// Clones the data directory `parent` to `data`, which is not there. What [`super::tree`]
+    /// leaves behind is not in it.
+    fn clone_data(&self, parent: &Path, data: &Path, job: &Job) -> Result<(), BranchError>;
+
+    /// Removes a data directory, also a half-made one; that it is not there is no error.
+    fn destroy(&self, data: &Path) -> Result<(), BranchError>;
+
+    /// Bytes that only this directory has, where that can be told.
+    fn exclusive_bytes(&self, data: &Path) -> Option<u64>;
+}
+
+/// What was found out about a filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Probe {
+    /// Of the directory of branches: a pool that is mounted later is another one.
+    device: u64,
+    kind: BackendKind,
+}
+
+/// The best way that works for the project's branches. Asked once per filesystem.
+pub(super) fn best(home: &Home) -> Result<BackendKind, BranchError> {
+    let dir = home.state.branches();
+    let device = fs::metadata(&dir).map_err(BranchError::file("look at", &dir))?.dev();
+    if let Some(probe) = home.catalog().read()?.probe.filter(|probe| probe.device == device) {
+        return Ok(probe.kind);
+    }
+    let works = |kind: &BackendKind| match kind.backend().probe(&dir) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(backend = %kind, %error, "backend not usable");
+            false
+        }
+    };
+    let kind = BackendKind::ALL.into_iter().find(works).unwrap_or(BackendKind::Copy);
+    home.catalog().change(|rows| {
+        rows.probe = Some(Probe { device, kind });
+        Ok(())
+    })?;
+    Ok(kind)
+}
+
+/// The way to branch off `parent`: the wanted one, or the best that fits it.
+pub(super) fn choose(
+    home: &Home,
+    parent: &Path,
+    wanted: Option<BackendKind>,
+) -> Result<BackendKind, BranchError> {
+    if let Some(kind) = wanted {
+        kind.backend().probe(&home.state.branches())?;
+        if kind == BackendKind::Subvolume && !subvolume::is_subvolume(parent) {
+            let reason = "the parent's data directory is no subvolume".to_owned();
+            return Err(BranchError::Backend { backend: kind, reason });
+        }
+        return Ok(kind);
+    }
+    match best(home)? {
+        // Made before the directory was on btrfs: its files can share blocks all the same.
+        BackendKind::Subvolume if !subvolume::is_subvolume(parent) => Ok(BackendKind::Reflink),
+        kind @ (BackendKind::Subvolume | BackendKind::Reflink | BackendKind::Copy) => Ok(kind),
+    }
+}
+
+fn remove_tree(path: &Path) -> Result<(), BranchError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(BranchError::file("remove", path)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn refused(backend: BackendKind, reason: impl Into<String>) -> BranchError {
+    BranchError::Backend { backend, reason: reason.into() }
+}
+
+/// Clones a file of a megabyte in `dir` and looks whether writing to the clone leaves it alone.
+fn probe_file(
+    kind: BackendKind,
+    dir: &Path,
+    clone_file: super::tree::CloneFile,
+) -> Result<(), BranchError> {
+    const BYTES: usize = 1 << 20;
+    let (from, to) = (dir.join(".probe"), dir.join(".probe-clone"));
+    let run = || -> std::io::Result<bool> {
+        let text = vec![b'p'; BYTES];
+        fs::write(&from, &text)?;
+        let (source, target) = (fs::File::open(&from)?, fs::File::create(&to)?);
+        clone_file(&source, &target)?;
+        let is_same = fs::read(&to)? == text;
+        std::os::unix::fs::FileExt::write_all_at(&target, b"changed", 0)?;
+        Ok(is_same && fs::read(&from)? == text)
+    };
+    let outcome = run();
+    // Left over they do no harm, and the next probe writes them anew.
+    drop(fs::remove_file(&from));
+    drop(fs::remove_file(&to));
+    match outcome {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused(kind, "a clone of a file is not what the file is")),
+        Err(error) => Err(refused(kind, error.to_string())),
+    }
+}

@@ -1,0 +1,204 @@
+//! A loop pool: btrfs in a sparse file, mounted on the directory of branches, for machines whose
+//! filesystem cannot share blocks.
+//!
+//! Made once by root; used by the owner of the project. After a restart of the machine it is
+//! mounted again by [`mount`]. By the programs `mkfs.btrfs`, `mount` and `umount`.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::backend::{BackendKind, copy_file};
+use super::tree::{Job, Tree, Wal};
+use super::{Branch, BranchError, Home, delete, server};
+use crate::instance::Account;
+
+/// What a pool is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    pub image: PathBuf,
+    /// Its branches are reachable.
+    pub is_mounted: bool,
+    /// The most that it can hold.
+    pub size_bytes: u64,
+    /// What the image takes on the disk below it.
+    pub used_bytes: u64,
+}
+
+/// btrfs does not fit into less.
+pub const SMALLEST: u64 = 256 << 20;
+
+/// The project's pool, if it has one.
+///
+/// # Errors
+/// [`BranchError::File`].
+pub fn pool(home: &Home) -> Result<Option<Pool>, BranchError> {
+    let image = home.state.pool_image();
+    if !image.exists() {
+        return Ok(None);
+    }
+    let meta = fs::metadata(&image).map_err(BranchError::file("look at", &image))?;
+    let is_mounted = is_mount_point(&home.state.branches())?;
+    let (size_bytes, used_bytes) = (meta.len(), meta.blocks() * 512);
+    Ok(Some(Pool { image, is_mounted, size_bytes, used_bytes }))
+}
+
+/// Makes the pool and moves the branches into it, which are stopped for that. Whatever fails, the
+/// branches are where they were.
+///
+/// # Errors
+/// [`BranchError::NeedsRoot`], [`BranchError::Exists`], [`BranchError::Tool`].
+pub fn create_pool(home: &Home, size_bytes: u64) -> Result<Pool, BranchError> {
+    needs_root("make a pool")?;
+    let (image, branches) = (home.state.pool_image(), home.state.branches());
+    if image.exists() {
+        return Err(BranchError::Exists { name: image.display().to_string() });
+    }
+    let owner =
+        fs::metadata(home.state.dir()).map_err(BranchError::file("look at", home.state.dir()))?;
+    let rows = home.catalog().read()?.branches;
+    for branch in &rows {
+        server::stop(home, branch)?;
+    }
+    let (fresh, mount_point) = (image.with_extension("new"), home.state.dir().join("pool.mount"));
+    let outcome = fill(home, &rows, &fresh, &mount_point, size_bytes);
+    // Mounted or not: it is mounted where it belongs below, or not at all.
+    let unmounted = unmount(&mount_point);
+    drop(fs::remove_dir(&mount_point));
+    if let Err(error) = outcome.and(unmounted) {
+        drop(fs::remove_file(&fresh));
+        return Err(error);
+    }
+    let before = home.state.dir().join("branches.before");
+    fs::rename(&branches, &before).map_err(BranchError::file("rename", &branches))?;
+    let mode = fs::metadata(&before).map_err(BranchError::file("look at", &before))?.permissions();
+    fs::create_dir(&branches)
+        .and_then(|()| fs::set_permissions(&branches, mode))
+        .and_then(|()| chown(&branches, Some(owner.uid()), Some(owner.gid())))
+        .and_then(|()| fs::rename(&fresh, &image))
+        .map_err(BranchError::file("make", &branches))?;
+    mount(home)?;
+    home.catalog().change(|rows| {
+        rows.probe = None;
+        for row in &mut rows.branches {
+            row.backend = BackendKind::Subvolume;
+        }
+        Ok(())
+    })?;
+    delete::remove_dir(&before)?;
+    let none = || BranchError::Tool { program: "mount", output: "the pool is gone".to_owned() };
+    pool(home)?.ok_or_else(none)
+}
+
+/// Mounts the pool that is there, after a restart of the machine.
+///
+/// # Errors
+/// [`BranchError::NeedsRoot`], [`BranchError::Tool`].
+pub fn mount(home: &Home) -> Result<(), BranchError> {
+    needs_root("mount a pool")?;
+    let branches = home.state.branches();
+    if is_mount_point(&branches)? {
+        return Ok(());
+    }
+    mount_image(&home.state.pool_image(), &branches)
+}
+
+/// # Errors
+/// [`BranchError::NotMounted`] when the project has a pool and its branches are out of reach.
+pub fn require_mounted(home: &Home) -> Result<(), BranchError> {
+    match pool(home)? {
+        Some(Pool { is_mounted: false, image, .. }) => Err(BranchError::NotMounted { image }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn fill(
+    home: &Home,
+    rows: &[Branch],
+    image: &Path,
+    mount_point: &Path,
+    size_bytes: u64,
+) -> Result<(), BranchError> {
+    drop(fs::remove_file(image));
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(image);
+    file.and_then(|file| file.set_len(size_bytes)).map_err(BranchError::file("make", image))?;
+    run("mkfs.btrfs", &["--quiet".as_ref(), image.as_ref()])?;
+    if !mount_point.exists() {
+        fs::create_dir(mount_point).map_err(BranchError::file("make", mount_point))?;
+    }
+    mount_image(image, mount_point)?;
+    copy_owner(&home.state.branches(), mount_point)?;
+    for branch in rows {
+        let (from, to) = (home.state.branch(&branch.id).dir, mount_point.join(&branch.id));
+        move_branch(&from, &to)?;
+    }
+    Ok(())
+}
+
+/// The data as a subvolume, everything else as it is.
+fn move_branch(from: &Path, to: &Path) -> Result<(), BranchError> {
+    fs::create_dir(to).map_err(BranchError::file("make", to))?;
+    copy_owner(from, to)?;
+    let (old, new) = (from.join("data"), to.join("data"));
+    let account = Account::for_cluster(&old)?;
+    BackendKind::Subvolume.backend().make_data_dir(&new, &account)?;
+    let job = Job { account: &account, wal: Wal::All, may_go_on: &|| true, is_live: false };
+    Tree::list(&old, &Wal::All)?.clone_to(&old, &new, copy_file, &job)?;
+    for name in ["server.log", "branch.lock"] {
+        let (old, new) = (from.join(name), to.join(name));
+        if old.exists() {
+            fs::copy(&old, &new).map_err(BranchError::file("copy", &old))?;
+            copy_owner(&old, &new)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_owner(from: &Path, to: &Path) -> Result<(), BranchError> {
+    let meta = fs::metadata(from).map_err(BranchError::file("look at", from))?;
+    let mode = fs::Permissions::from_mode(meta.mode() & 0o777);
+    chown(to, Some(meta.uid()), Some(meta.gid()))
+        .and_then(|()| fs::set_permissions(to, mode))
+        .map_err(BranchError::file("give away", to))
+}
+
+/// Deletes shrink the image; owners may delete their subvolumes.
+fn mount_image(image: &Path, at: &Path) -> Result<(), BranchError> {
+    let options = "loop,discard=async,user_subvol_rm_allowed,noatime";
+    run("mount", &["-o".as_ref(), options.as_ref(), image.as_ref(), at.as_ref()])
+}
+
+fn unmount(at: &Path) -> Result<(), BranchError> {
+    if at.exists() && is_mount_point(at)? {
+        run("umount", &[at.as_ref()])?;
+    }
+    Ok(())
+}
+
+fn is_mount_point(dir: &Path) -> Result<bool, BranchError> {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+    let parent = dir.parent().unwrap_or(dir);
+    let failed = BranchError::file("look at", dir);
+    match (device(dir), device(parent)) {
+        (Ok(own), Ok(above)) => Ok(own != above),
+        (Err(error), _) | (_, Err(error)) => Err(failed(error)),
+    }
+}
+
+fn needs_root(what: &'static str) -> Result<(), BranchError> {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(BranchError::NeedsRoot { what }) }
+}
+
+fn run(program: &'static str, arguments: &[&std::ffi::OsStr]) -> Result<(), BranchError> {
+    let failed = |output: String| BranchError::Tool { program, output };
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C").output();
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}

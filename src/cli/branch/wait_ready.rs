@@ -1,0 +1,55 @@
+//! `backlot branch wait-ready`
+
+use super::document;
+use crate::branch::{self, BranchState};
+use crate::cli::failure::Failure;
+use crate::cli::project::{self, blocking};
+use crate::cli::{Global, output, proxy};
+use clap::Args;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[derive(Args)]
+pub(super) struct WaitReadyArgs {
+    /// Name or id [default: the checked-out branch]
+    name: Option<String>,
+}
+
+/// Unless --timeout says otherwise: nothing waits for ever.
+const DEFAULT_LIMIT: Duration = Duration::from_mins(5);
+const POLL: Duration = Duration::from_millis(20);
+
+pub(super) async fn run(args: WaitReadyArgs, global: &Global) -> Result<(), Failure> {
+    let project = project::find(global)?;
+    let home = project::home(&project);
+    let limit = global.timeout.unwrap_or(DEFAULT_LIMIT);
+    let deadline = Instant::now() + limit;
+    let branch = loop {
+        let branch = project::branch(&project, &home, args.name.as_deref())?;
+        match branch.state {
+            BranchState::Ready => break branch,
+            // Whoever was to finish it is dead: it never will be.
+            BranchState::Creating if branch::is_abandoned(&home, &branch)? => {
+                return Err(Failure::missing(format!("branch {} was never finished", branch.name))
+                    .hint("create it again: the left-over is cleared away first"));
+            }
+            BranchState::Creating => {}
+            BranchState::Deleting => {
+                return Err(Failure::not_found(format!("branch {} is being deleted", branch.name)));
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::timeout(limit));
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    {
+        let (home, branch) = (home.clone(), branch.clone());
+        blocking(move || branch::wake(&home, &branch).map(drop)).await?;
+    }
+    proxy::attend(&project, &home, &branch).await?;
+    if global.json {
+        return output::json(&json!({"branch": document(&home, &branch, None)}));
+    }
+    output::line(&format!("branch {} is ready", branch.name))
+}

@@ -1,0 +1,119 @@
+//! Failures of projects and branches.
+
+use super::{Code, Failure, code_of, hint_of};
+use crate::branch::BranchError;
+use crate::project::ProjectError;
+use crate::proxy::ProxyError;
+use std::error::Error as _;
+
+impl From<BranchError> for Failure {
+    fn from(error: BranchError) -> Self {
+        if let BranchError::Instance(error) = error {
+            return error.into();
+        }
+        if let BranchError::Project(ProjectError::Invalid(diagnostic)) = error {
+            return Self::config(&[*diagnostic]);
+        }
+        let (code, hint) = classify(&error);
+        let mut failure = Self::new(code, error.to_string());
+        if let Some(source) = error.source() {
+            failure = failure.caused_by(source);
+        }
+        failure.hint = hint;
+        failure.retryable = matches!(error, BranchError::Busy { .. });
+        failure
+    }
+}
+
+fn classify(error: &BranchError) -> (Code, Option<String>) {
+    let say = |hint: &str| Some(hint.to_owned());
+    match error {
+        BranchError::Project(error) => project_code(error),
+        BranchError::Sql { source, .. } => (code_of(source), hint_of(source, "branch")),
+        BranchError::None { .. } => {
+            (Code::NotFound, say("`backlot branch list` shows what there is"))
+        }
+        BranchError::Exists { .. } => {
+            (Code::Conflict, say("give it another name, or use --if-not-exists"))
+        }
+        BranchError::NotReady { name, .. } => {
+            (Code::Conflict, Some(format!("`backlot branch wait-ready {name}` waits for it")))
+        }
+        BranchError::Busy { .. } => {
+            (Code::Conflict, say("try again when the other command is done"))
+        }
+        BranchError::Protected { name } => {
+            (Code::Refused, Some(format!("`backlot branch set {name} protected=false` allows it")))
+        }
+        BranchError::BadName { .. } | BranchError::BadSetting { .. } => (Code::Usage, None),
+        BranchError::Backend { .. } => {
+            (Code::Unreachable, say("leave out --backend: the best that works here is taken"))
+        }
+        BranchError::Outside { .. } => {
+            (Code::Refused, say("branches of servers with tablespaces are not supported"))
+        }
+        BranchError::TooLarge { .. } => (
+            Code::Refused,
+            say(
+                "`sudo backlot branch pool create --size 50G` makes branches instant and small; --allow-copy copies all the same",
+            ),
+        ),
+        BranchError::NeedsRoot { .. } => {
+            (Code::Auth, say("run it by sudo; the branches stay yours"))
+        }
+        BranchError::NotMounted { .. } => {
+            (Code::Unreachable, say("`sudo backlot branch pool mount` mounts it"))
+        }
+        BranchError::NoPort { .. } => (Code::Conflict, say("delete branches that are not needed")),
+        BranchError::Tool { .. } => (Code::Unreachable, None),
+        BranchError::File { .. }
+        | BranchError::Instance(_)
+        | BranchError::Catalog { .. }
+        | BranchError::OverBudget => (Code::Internal, None),
+    }
+}
+
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
+        if let ProxyError::Branch(error) = error {
+            return error.into();
+        }
+        let (code, hint) = match &error {
+            ProxyError::PortTaken { branch, .. } => (
+                Code::Conflict,
+                Some(format!(
+                    "end what has it, or give the branch another: `backlot branch set {branch} port=auto`"
+                )),
+            ),
+            ProxyError::NotStarted { log, .. } => {
+                (Code::Unreachable, Some(format!("its log is {}", log.display())))
+            }
+            ProxyError::NotStopped { .. } => (Code::Timeout, Some("end it by its id".to_owned())),
+            ProxyError::Branch(_)
+            | ProxyError::File { .. }
+            | ProxyError::Client(_)
+            | ProxyError::Protocol(_) => (Code::Internal, None),
+        };
+        let mut failure = Self::new(code, error.to_string());
+        if let Some(source) = error.source() {
+            failure = failure.caused_by(source);
+        }
+        failure.hint = hint;
+        failure
+    }
+}
+
+fn project_code(error: &ProjectError) -> (Code, Option<String>) {
+    match error {
+        ProjectError::None { .. } => (
+            Code::NotFound,
+            Some(
+                "`backlot init` makes one here; --project or BACKLOT_PROJECT names another folder"
+                    .into(),
+            ),
+        ),
+        ProjectError::BadName { .. } => (Code::Usage, Some("give another by --name".into())),
+        ProjectError::Invalid(_) => (Code::Usage, None),
+        ProjectError::Broken { .. } | ProjectError::File { .. } => (Code::Internal, None),
+    }
+}

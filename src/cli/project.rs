@@ -1,0 +1,178 @@
+//! Which project and branch a command is about: the flag, the variable, the folder, the folders
+//! above it; the flag, the variable, the checked-out branch. The same for every verb.
+
+use super::failure::Failure;
+use super::{Global, environment, proxy};
+use crate::branch::{self, Branch, BranchError, BranchState, Home};
+use crate::pg::ConnInfo;
+use crate::project::{Credentials, Project, checked_out};
+use secrecy::{ExposeSecret, SecretString};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// What the command line says; the verbs that were there before projects ask through
+/// [`environment::server`], which has no access to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chosen {
+    pub(super) project: Option<PathBuf>,
+    pub(super) branch: Option<String>,
+}
+
+static CHOSEN: OnceLock<Chosen> = OnceLock::new();
+
+/// Said once, before any verb runs.
+pub(super) fn choose(chosen: Chosen) {
+    drop(CHOSEN.set(chosen));
+}
+
+fn chosen() -> Chosen {
+    CHOSEN.get().cloned().unwrap_or_default()
+}
+
+/// The folder that was named, or the current one.
+pub(super) fn folder(global: &Global) -> PathBuf {
+    named_folder(global.project.as_deref()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn named_folder(flag: Option<&Path>) -> Option<PathBuf> {
+    flag.map(Path::to_owned).or_else(|| environment::text("BACKLOT_PROJECT").map(PathBuf::from))
+}
+
+/// The project: of the folder that was named, else of the current one or the nearest above it.
+pub(super) fn find(global: &Global) -> Result<Project, Failure> {
+    find_from(global.project.as_deref())
+}
+
+fn find_from(flag: Option<&Path>) -> Result<Project, Failure> {
+    let found = match named_folder(flag) {
+        Some(folder) => Project::open(&folder),
+        None => Project::find(Path::new(".")),
+    };
+    found.map_err(|error| BranchError::from(error).into())
+}
+
+/// What the branches' functions are told of the world.
+pub(super) fn home(project: &Project) -> Home {
+    Home {
+        project: project.file.name.clone(),
+        state: project.state.clone(),
+        cache: environment::cache_dir(),
+        search: environment::search(),
+        now: environment::now(),
+    }
+}
+
+/// The project and its branches, left-overs of killed commands cleared away.
+pub(super) async fn opened(global: &Global) -> Result<(Project, Home), Failure> {
+    let project = find(global)?;
+    let home = home(&project);
+    let swept = {
+        let home = home.clone();
+        blocking(move || {
+            branch::require_mounted(&home)?;
+            branch::sweep(&home)
+        })
+        .await?
+    };
+    if !swept.is_empty() && !global.json && !global.quiet {
+        super::output::say(&format!("cleared away what was left of: {}", swept.join(", ")));
+    }
+    Ok((project, home))
+}
+
+/// Work that waits for servers and disks; the runtime keeps the time.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BranchError> + Send + 'static,
+) -> Result<T, Failure> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|_| Failure::internal("a thread of backlot panicked"))?.map_err(Failure::from)
+}
+
+/// The name or id of the branch that is meant: as given, `BACKLOT_BRANCH`, checked out, or the
+/// project's default.
+pub(super) fn branch_name(project: &Project, given: Option<&str>) -> Result<String, Failure> {
+    if let Some(name) = given {
+        return Ok(name.to_owned());
+    }
+    if let Some(name) = environment::text("BACKLOT_BRANCH") {
+        return Ok(name);
+    }
+    let id = checked_out(project).map_err(BranchError::from)?;
+    Ok(id.unwrap_or_else(|| project.file.default_branch.clone()))
+}
+
+/// The branch that is meant, whatever its state.
+pub(super) fn branch(
+    project: &Project,
+    home: &Home,
+    given: Option<&str>,
+) -> Result<Branch, Failure> {
+    let name = branch_name(project, given)?;
+    Ok(home.catalog().read()?.named(&name)?.clone())
+}
+
+/// As [`branch`]; it must be ready.
+pub(super) fn ready_branch(
+    project: &Project,
+    home: &Home,
+    given: Option<&str>,
+) -> Result<Branch, Failure> {
+    let branch = branch(project, home, given)?;
+    if branch.state == BranchState::Ready {
+        return Ok(branch);
+    }
+    Err(BranchError::NotReady { name: branch.name, state: branch.state.name() }.into())
+}
+
+/// The URL of a branch, for applications.
+pub(super) fn url(home: &Home, branch: &Branch) -> Result<SecretString, Failure> {
+    let credentials = Credentials::read(&home.state).map_err(BranchError::from)?;
+    let password = credentials.password(&branch.id).ok_or_else(|| {
+        Failure::missing(format!("the password of branch {} is lost", branch.name))
+            .hint(format!("`backlot branch set {} password=rotate` makes another", branch.name))
+    })?;
+    Ok(branch::tcp_url(branch, password))
+}
+
+/// The branch that verbs act on which were given no server: its URL, its server awake. None
+/// outside of projects, when none was asked for.
+pub(super) fn server() -> Result<Option<(SecretString, ConnInfo)>, Failure> {
+    let chosen = chosen();
+    let is_asked_for = chosen.branch.is_some() || chosen.project.is_some();
+    let project = match find_from(chosen.project.as_deref()) {
+        Ok(project) => project,
+        Err(failure) if is_asked_for => return Err(failure),
+        Err(_) => return Ok(None),
+    };
+    let home = home(&project);
+    branch::require_mounted(&home)?;
+    let branch = ready_branch(&project, &home, chosen.branch.as_deref())?;
+    tokio::task::block_in_place(|| branch::wake(&home, &branch))?;
+    tokio::task::block_in_place(|| proxy::attend_blocking(&project, &home, &branch))?;
+    let url = url(&home, &branch)?;
+    let info = ConnInfo::parse(url.expose_secret())?;
+    Ok(Some((url, info)))
+}
+
+/// True if a branch was named on the command line.
+pub(super) fn is_branch_named() -> bool {
+    chosen().branch.is_some()
+}
+
+/// A clone is not put into a protected branch that nobody named.
+pub(super) fn check_unnamed_target(has_url: bool) -> Result<(), Failure> {
+    if has_url || is_branch_named() {
+        return Ok(());
+    }
+    let Ok(project) = find_from(chosen().project.as_deref()) else { return Ok(()) };
+    let home = home(&project);
+    let branch = branch(&project, &home, None)?;
+    if !branch.protected {
+        return Ok(());
+    }
+    let name = &branch.name;
+    Err(Failure::refused(format!("the checked-out branch {name} is protected")).hint(format!(
+        "make a branch for the clone (`backlot branch create --name staging`) and name it: \
+         --target-branch staging; or, if you mean it, --target-branch {name}"
+    )))
+}

@@ -1,0 +1,146 @@
+//! `.backlot/project.yaml`: what everybody who works in the folder shares.
+
+use std::{fs, path::Path};
+
+use super::{ProjectError, write_whole};
+use crate::document::{Diagnostic, Node, Place, Tree, read_yaml, suggest};
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectFile {
+    pub name: String,
+    /// Major version of the servers.
+    pub postgres: u32,
+    pub default_branch: String,
+    /// A team's server. None: everything is on this machine.
+    pub server: Option<String>,
+}
+
+const KEYS: [&str; 4] = ["name", "postgres", "default_branch", "server"];
+/// Of a name; it becomes part of names of servers.
+const NAME_LIMIT: usize = 63;
+
+impl ProjectFile {
+    /// # Errors
+    /// [`ProjectError::Invalid`] with the place of the mistake.
+    pub fn read(path: &Path) -> Result<Self, ProjectError> {
+        let text = fs::read_to_string(path).map_err(ProjectError::file("read", path))?;
+        Self::parse(&text, &path.display().to_string())
+            .map_err(|diagnostic| ProjectError::Invalid(Box::new(diagnostic)))
+    }
+
+    /// # Errors
+    /// [`ProjectError::File`].
+    pub fn write(&self, path: &Path) -> Result<(), ProjectError> {
+        // JSON strings are YAML strings.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let server = self.server.as_ref().map(|server| format!("server: {}\n", quoted(server)));
+        let text = format!(
+            "# The project of this folder (backlot). Commit this file.\n\
+             name: {}\npostgres: {}\ndefault_branch: {}\n{}",
+            quoted(&self.name),
+            self.postgres,
+            quoted(&self.default_branch),
+            server.unwrap_or_default(),
+        );
+        write_whole(path, &text, 0o644)
+    }
+
+    fn parse(text: &str, file: &str) -> Result<Self, Diagnostic> {
+        let root = read_yaml(text, file)?;
+        let Tree::Map(entries) = &root.tree else {
+            let found = root.tree.describe();
+            return Err(Diagnostic::error(
+                file,
+                root.place,
+                format!("a map is wanted, not {found}"),
+            ));
+        };
+        let (mut name, mut postgres, mut server) = (None, None, None);
+        let mut default_branch = None;
+        for (key, value) in entries {
+            match key.text.as_str() {
+                "name" => name = Some(text_of(value, file)?),
+                "postgres" => postgres = Some(number_of(value, file)?),
+                "default_branch" => default_branch = Some(text_of(value, file)?),
+                "server" => server = Some(text_of(value, file)?),
+                other => {
+                    let known = suggest(other, KEYS);
+                    let message = format!("`{other}` is no key of a project");
+                    return Err(Diagnostic::error(file, key.place, message).with_hint_if(known));
+                }
+            }
+        }
+        let missing = |key: &str| {
+            Diagnostic::error(file, Place::default(), format!("`{key}` is missing"))
+                .with_hint("`backlot init` in a new folder shows how it is written")
+        };
+        Ok(Self {
+            name: name.ok_or_else(|| missing("name"))?,
+            postgres: postgres.ok_or_else(|| missing("postgres"))?,
+            default_branch: default_branch.unwrap_or_else(|| "main".to_owned()),
+            server,
+        })
+    }
+}
+
+fn text_of(node: &Node, file: &str) -> Result<String, Diagnostic> {
+    if let Tree::Text(text) = &node.tree {
+        return Ok(text.clone());
+    }
+    let found = node.tree.describe();
+    Err(Diagnostic::error(file, node.place, format!("a string is wanted, not {found}")))
+}
+
+fn number_of(node: &Node, file: &str) -> Result<u32, Diagnostic> {
+    if let Tree::Int(number) = node.tree
+        && let Ok(number) = u32::try_from(number)
+    {
+        return Ok(number);
+    }
+    let found = node.tree.describe();
+    Err(Diagnostic::error(file, node.place, format!("a major version is wanted, not {found}")))
+}
+
+/// True if a project can be called so.
+///
+/// # Errors
+/// [`ProjectError::BadName`] with what is wrong.
+pub fn is_project_name(name: &str) -> Result<(), ProjectError> {
+    let bad = |reason| Err(ProjectError::BadName { name: name.to_owned(), reason });
+    if name.is_empty() || name.len() > NAME_LIMIT {
+        return bad("1 to 63 characters");
+    }
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        return bad("letters, digits, `-`, `_` and `.` only");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ProjectFile;
+
+    #[test]
+    fn a_project_file_is_read_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("project.yaml");
+        let file = ProjectFile {
+            name: "shop".into(),
+            postgres: 18,
+            default_branch: "main".into(),
+            server: Some("https://team.example".into()),
+        };
+        file.write(&path).unwrap();
+        assert_eq!(ProjectFile::read(&path).unwrap(), file);
+    }
+
+    #[test]
+    fn a_mistake_is_shown_with_its_place() {
+        let message = |text: &str| ProjectFile::parse(text, "p.yaml").unwrap_err().to_string();
+        assert!(message("name: a\nposgres: 15\n").starts_with("p.yaml:2:1: error"));
+        assert!(message("name: a\nposgres: 15\n").contains("did you mean `postgres`?"));
+        assert!(message("name: a\npostgres: new\n").contains("p.yaml:2:11"));
+        assert!(message("name: a\n").contains("`postgres` is missing"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Files that are whole or not there, and readable by their owner only; random bytes.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+    path::Path,
+};
+
+use super::ProjectError;
+
+/// Writes a file in one step: what is there afterwards is the old text or the new, and survives a
+/// power cut. `mode` is that of the new file.
+///
+/// # Errors
+/// [`ProjectError::File`].
+pub fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), ProjectError> {
+    let mut fresh = path.file_name().unwrap_or_default().to_owned();
+    fresh.push(format!(".new-{}", std::process::id()));
+    let fresh = path.with_file_name(fresh);
+    let write = || {
+        // A left-over of a killed process keeps its old mode when it is opened again.
+        drop(fs::remove_file(&fresh));
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(mode).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        give_to_owner(&file, path)?;
+        file.sync_data()?;
+        fs::rename(&fresh, path)?;
+        match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(ProjectError::file("write", path))
+}
+
+/// What root writes by sudo in a user's project stays the user's.
+fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let owner = fs::metadata(parent.unwrap_or(Path::new(".")))?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+/// Bytes of the kernel's generator.
+///
+/// # Errors
+/// [`ProjectError::File`].
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], ProjectError> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(ProjectError::file("read", "/dev/urandom"))?;
+    Ok(bytes)
+}
