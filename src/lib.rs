@@ -4,11 +4,14 @@
 //! graph. The main path is `cli::clone` → [`clone`] → [`table_sync`] → [`source`] →
 //! [`transform`] → [`sink`].
 
+pub mod document;
 pub mod observe;
 pub mod pg;
 
 pub mod catalog;
 
+pub mod ddl;
+pub mod migrate;
 pub mod pii;
 pub mod transform;
 
@@ -17,8 +20,14 @@ pub mod sink;
 pub mod source;
 pub mod state;
 
+pub mod branch;
 pub mod clone;
 pub mod detect;
+pub mod project;
+pub mod proxy;
+pub mod roll;
+pub mod stream;
 pub mod table_sync;
+pub mod verify;
 
 pub mod cli;

@@ -3,12 +3,15 @@
 //! A plain model, loaded in a number of queries that does not depend on the number of tables
 //! ([`load`]). It says what is there; it decides nothing.
 
+pub mod detail;
+mod filenode;
 mod load;
 mod model;
 mod types;
 
+pub use filenode::Filenodes;
 pub use load::load;
 pub use model::{
-    Catalog, Column, ColumnRef, ForeignKey, Generated, Index, Partitioning, RelationKind,
-    RelationName, Sequence, Table, TableId,
+    Catalog, Column, ColumnRef, ForeignKey, Generated, Index, KnownColumn, KnownColumns,
+    Partitioning, RelationKind, RelationName, Sequence, Table, TableId,
 };

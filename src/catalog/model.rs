@@ -1,11 +1,12 @@
 //! The catalog model: plain data, ordered by name so that every plan made from it is stable.
 
 use crate::pg::{Kind, Oid};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// `schema.name` of a relation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RelationName {
     pub schema: String,
     pub name: String,
@@ -129,6 +130,21 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
+/// A column of a followed table as its target has it, which may be what the source had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownColumn {
+    /// `attnum` on the source, which no ALTER TABLE changes.
+    pub number: i16,
+    pub name: String,
+    /// As [`Column::type_name`].
+    pub type_name: String,
+    /// The name that the configuration decides it by; None: it came later.
+    pub origin: Option<String>,
+}
+
+/// What is known of the tables of a target, by the source's names; partitions go with their root.
+pub type KnownColumns = BTreeMap<RelationName, Vec<KnownColumn>>;
+
 impl Column {
     /// Columns that COPY transports: generated ones are computed by the target.
     pub fn is_copied(&self) -> bool {
@@ -211,6 +227,18 @@ impl Catalog {
 impl Table {
     pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns.iter().enumerate().find(|(_, column)| column.name == name)
+    }
+
+    /// What a target has of the table that was just copied, or of those columns that are there.
+    pub fn known_columns(&self, is_there: impl Fn(&str) -> bool) -> Vec<KnownColumn> {
+        let columns = self.copied_columns().filter(|(_, column)| is_there(&column.name));
+        let known = columns.map(|(_, column)| KnownColumn {
+            number: column.number,
+            name: column.name.clone(),
+            type_name: column.type_name.clone(),
+            origin: Some(column.name.clone()),
+        });
+        known.collect()
     }
 
     pub fn copied_columns(&self) -> impl Iterator<Item = (usize, &Column)> {

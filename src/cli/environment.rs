@@ -1,6 +1,8 @@
 //! The environment: variables, key files, connection strings, installed programs.
 
 use super::failure::Failure;
+use super::project;
+use crate::branch::Moment;
 use crate::clone::Tools;
 use crate::instance::{Binaries, Search};
 use crate::pg::ConnInfo;
@@ -18,24 +20,61 @@ pub(super) fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A server from a flag or a variable: the URL as given, and parsed. The password may also come
+/// Names the server that is copied.
+const SOURCE_URL: &str = "BACKLOT_SOURCE_URL";
+
+/// These name servers that a branch of the project can be.
+const OF_BRANCHES: [&str; 2] = ["BACKLOT_TARGET_URL", "PGROLL_PG_URL"];
+
+fn branch_server(variable: &str) -> Result<Option<(SecretString, ConnInfo)>, Failure> {
+    if OF_BRANCHES.contains(&variable) { project::server() } else { Ok(None) }
+}
+
+/// A server from a flag, a variable, or the project's branch: the URL as given, and parsed. The password may also come
 /// from `PGPASSWORD` or the password file, as libpq has it.
 pub(super) fn server(
     flag: Option<&str>,
     variable: &'static str,
     flag_name: &'static str,
 ) -> Result<(SecretString, ConnInfo), Failure> {
-    let url = flag.map(str::to_owned).or_else(|| text(variable)).ok_or_else(|| {
-        Failure::usage(format!("no {flag_name} given"))
-            .hint(format!("use {flag_name} or set {variable}"))
-    })?;
+    if flag.is_some() && OF_BRANCHES.contains(&variable) && project::is_branch_named() {
+        return Err(Failure::usage(format!("both {flag_name} and a branch are given"))
+            .hint("name one of them"));
+    }
+    let url = match flag.map(str::to_owned).or_else(|| text(variable)) {
+        Some(url) if flag.is_some() || !project::is_branch_named() => url,
+        // A branch that was named goes before a variable that happens to be set.
+        _ => match branch_server(variable)? {
+            Some(server) => return Ok(server),
+            None => {
+                return Err(Failure::usage(format!("no {flag_name} given"))
+                    .hint(format!("use {flag_name} or set {variable}")));
+            }
+        },
+    };
     let mut info = ConnInfo::parse(&url).map_err(|error| {
         Failure::usage(format!("{flag_name}: {error}")).hint("postgres://user@host:5432/database")
     })?;
+    // Whatever reads from the source reads raw rows.
+    if variable == SOURCE_URL {
+        info = info.for_raw_rows();
+    }
     if info.password.is_none() {
         info.password = text("PGPASSWORD").or_else(|| password_file(&info)).map(SecretString::from);
     }
     Ok((SecretString::from(url), info))
+}
+
+/// As [`server`]; None if neither names one.
+pub(super) fn server_if_given(
+    flag: Option<&str>,
+    variable: &'static str,
+    flag_name: &'static str,
+) -> Result<Option<(SecretString, ConnInfo)>, Failure> {
+    if flag.is_none() && text(variable).is_none() {
+        return Ok(None);
+    }
+    server(flag, variable, flag_name).map(Some)
 }
 
 /// `~/.pgpass`: `host:port:database:user:password`, `*` for any. Ignored, as by libpq, if others
@@ -75,6 +114,35 @@ fn pgpass_fields(line: &str) -> Vec<String> {
 
 pub(super) fn home() -> Option<PathBuf> {
     text("HOME").map(PathBuf::from)
+}
+
+/// The time of day, for what is written down.
+#[expect(clippy::disallowed_methods, reason = "this module is the reader of the clock too")]
+pub(super) fn now() -> Moment {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock before 1970 is set wrong: nothing expires then.
+    Moment(since.map_or(0, |time| time.as_secs()))
+}
+
+/// What can be made again. Root's is where the accounts of its servers can enter.
+pub(super) fn cache_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/cache/backlot");
+    }
+    let named = text("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")));
+    named.unwrap_or_else(std::env::temp_dir).join("backlot")
+}
+
+/// This program, to be run again.
+pub(super) fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::internal(format!("find myself: {error}")))
+}
+
+/// The user's tokens.
+pub(super) fn tokens_file() -> PathBuf {
+    let named =
+        text("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".config")));
+    named.unwrap_or_else(|| PathBuf::from("/etc")).join("backlot/credentials.json")
 }
 
 /// Where PostgreSQL's programs may be.

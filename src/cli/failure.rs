@@ -1,5 +1,11 @@
 //! Failures as users see them: what went wrong, why, what to do, and a stable exit code.
 
+mod branch;
+mod following;
+mod roll;
+mod stream;
+mod verify;
+
 use crate::clone::{CloneError, Side};
 use crate::instance::InstanceError;
 use crate::pg::{Error, Retry};
@@ -21,6 +27,8 @@ pub(super) enum Code {
     Timeout = 6,
     Refused = 7,
     Unreachable = 8,
+    LeftOver = 9,
+    Differs = 10,
     Interrupted = 130,
 }
 
@@ -35,6 +43,8 @@ impl Code {
             Self::Timeout => "timeout",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::LeftOver => "left_over",
+            Self::Differs => "differs",
             Self::Interrupted => "interrupted",
         }
     }
@@ -47,11 +57,20 @@ pub(super) struct Failure {
     causes: Vec<String>,
     hint: Option<String>,
     retryable: bool,
+    /// For programs only: members of the JSON error.
+    details: Option<Box<serde_json::Map<String, serde_json::Value>>>,
 }
 
 impl Failure {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), causes: Vec::new(), hint: None, retryable: false }
+        Self {
+            code,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            retryable: false,
+            details: None,
+        }
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Self {
@@ -66,8 +85,21 @@ impl Failure {
         Self::new(Code::NotFound, message)
     }
 
+    pub(super) fn privileges(message: impl Into<String>) -> Self {
+        Self::new(Code::Auth, message)
+    }
+
     pub(super) fn refused(message: impl Into<String>) -> Self {
         Self::new(Code::Refused, message)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Code::Conflict, message)
+    }
+
+    /// A target is not what it should be.
+    pub(super) fn differs(message: impl Into<String>) -> Self {
+        Self::new(Code::Differs, message)
     }
 
     /// A program that must be there is not.
@@ -103,6 +135,27 @@ impl Failure {
     }
 
     #[must_use]
+    pub(super) fn causes(mut self, causes: Vec<String>) -> Self {
+        self.causes = causes;
+        self
+    }
+
+    #[must_use]
+    pub(super) fn findings(mut self, findings: Vec<serde_json::Value>) -> Self {
+        let member = ("findings".to_owned(), findings.into());
+        self.details = Some(Box::new(serde_json::Map::from_iter([member])));
+        self
+    }
+
+    /// Several failures of one kind as one; the first one's words and code.
+    pub(super) fn joined(failures: Vec<Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next()?;
+        first.causes.extend(failures.flat_map(|failure| failure.causes));
+        Some(first)
+    }
+
+    #[must_use]
     fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -115,10 +168,15 @@ impl Failure {
     /// Prints the failure to stderr and gives the exit code.
     pub(super) fn report(&self, as_json: bool) -> ExitCode {
         if as_json {
-            let document = json!({"error": {
+            let mut document = json!({"error": {
                 "code": self.code.name(), "message": self.message, "causes": self.causes,
                 "hint": self.hint, "retryable": self.retryable,
             }});
+            if let (Some(details), Some(error)) =
+                (&self.details, document.get_mut("error").and_then(|error| error.as_object_mut()))
+            {
+                error.extend((**details).clone());
+            }
             super::output::say(&document.to_string());
         } else {
             super::output::say(&format!("error: {}", self.message));
@@ -151,6 +209,9 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 fn code_of(error: &Error) -> Code {
     if error.is_authentication() || error.sqlstate() == Some("42501") {
         return Code::Auth;
+    }
+    if matches!(error, Error::NoTls { .. }) {
+        return Code::Refused;
     }
     if error.is_connection() || error.sqlstate().is_some_and(|state| state.starts_with("53")) {
         return Code::Unreachable;
@@ -187,6 +248,12 @@ fn hint_of(error: &Error, side: &str) -> Option<String> {
         _ if matches!(error, Error::Authentication(_)) => {
             format!("check the password in the {side}'s URL, or PGPASSWORD")
         }
+        _ if matches!(error, Error::NoTls { .. }) => format!(
+            "turn TLS on on the {side}; if the network between is trusted, say so: add sslmode=disable to the {side}'s URL"
+        ),
+        _ if matches!(error, Error::Tls { .. }) => format!(
+            "name the {side}'s root certificate by sslrootcert in its URL, and the host as its certificate does"
+        ),
         _ if error.is_connection() => {
             format!("is the {side} running, and are host and port right?")
         }
@@ -283,26 +350,29 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
         CloneError::Tool { program, .. } => {
             (Code::Unreachable, Some(format!("is {program} installed and executable?")))
         }
-        CloneError::Schema { program, messages, .. } if is_outage(messages) => {
-            let side = if *program == "pg_dump" { Side::Source } else { Side::Target };
-            (
-                Code::Unreachable,
-                Some(format!(
-                    "bring the {side} back, with room on its disk and free connections, and {AGAIN}"
-                )),
-            )
-        }
-        CloneError::Schema { .. } => (
-            Code::Internal,
-            say(
-                "the target lacks something that the schema needs, or masked data breaks a constraint: \
-                 mend it and run the same command again",
-            ),
-        ),
+        CloneError::Schema { program, messages, .. } => schema_code(program, messages),
         CloneError::Range { source, .. } => range_code(source),
+        CloneError::Overtaken(_) => (
+            Code::Conflict,
+            say("run the same command again when that is over, or leave it out by --exclude"),
+        ),
+        CloneError::Follow(error) => stream::follow_code(error),
         CloneError::Interrupted => (Code::Interrupted, say(AGAIN)),
         CloneError::Panicked => (Code::Internal, say("this is a bug in backlot: please report it")),
     }
+}
+
+fn schema_code(program: &str, messages: &[String]) -> (Code, Option<String>) {
+    if is_outage(messages) {
+        let side = if program == "pg_dump" { Side::Source } else { Side::Target };
+        let hint = format!(
+            "bring the {side} back, with room on its disk and free connections, and {AGAIN}"
+        );
+        return (Code::Unreachable, Some(hint));
+    }
+    let hint = "the target lacks something that the schema needs, or masked data breaks a constraint: \
+                mend it and run the same command again";
+    (Code::Internal, Some(hint.to_owned()))
 }
 
 /// True if a tool could not reach its server, or the server had no room.
@@ -334,6 +404,8 @@ fn range_code(error: &RangeError) -> (Code, Option<String>) {
         RangeError::Source(error) => of(error, Side::Source),
         RangeError::Target(error) => of(error, Side::Target),
         RangeError::Mask(_) => (Code::Internal, Some("choose another rule for the column".into())),
-        RangeError::Interrupted => (Code::Interrupted, Some(AGAIN.into())),
+        RangeError::AlreadyDone | RangeError::Interrupted => {
+            (Code::Interrupted, Some(AGAIN.into()))
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! The data phase: lanes take ranges from a queue until it is empty.
 
 use super::error::CloneError;
-use super::masks::TableJob;
 use super::progress::TableProgress;
 use crate::pg::{ConnInfo, Retry};
 use crate::source::BlockRange;
 use crate::state::{PlannedRange, RangeId};
-use crate::table_sync::{Abort, Lane, RangeError, RangeJob, RangeResult};
+use crate::table_sync::{Abort, Lane, RangeError, RangeJob, RangeResult, TableJob};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +35,13 @@ struct Work<'p> {
     queue: Mutex<VecDeque<PlannedRange>>,
     results: Mutex<HashMap<RangeId, RangeResult>>,
     failure: Mutex<Option<CloneError>>,
+}
+
+impl<'p> Work<'p> {
+    fn table(&self, range: &PlannedRange) -> Option<(&'p TableJob, &'p TableProgress)> {
+        let at = *self.by_name.get(&range.relation)?;
+        Some((self.phase.jobs.get(at)?, self.phase.tables.get(at)?))
+    }
 }
 
 /// Copies all given ranges. On the first failure the other lanes are stopped.
@@ -73,6 +79,9 @@ fn run_lane(work: &Work<'_>) {
         let Some(range) = next.filter(|_| !work.phase.abort.is_fired()) else { return };
         match attempt(work, &range, &mut lane) {
             Ok(result) => {
+                if let Some((_, table)) = work.table(&range) {
+                    table.ranges_done.fetch_add(1, Ordering::Relaxed);
+                }
                 work.results
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +92,8 @@ fn run_lane(work: &Work<'_>) {
                     RangeError::Interrupted => CloneError::Interrupted,
                     source @ (RangeError::Source(_)
                     | RangeError::Target(_)
-                    | RangeError::Mask(_)) => {
+                    | RangeError::Mask(_)
+                    | RangeError::AlreadyDone) => {
                         CloneError::Range { relation: range.relation.clone(), source }
                     }
                 };
@@ -106,7 +116,11 @@ fn attempt<'w>(
 ) -> Result<RangeResult, RangeError> {
     let mut pause = BACKOFF;
     for attempt in 1.. {
-        match try_range(work, range, lane) {
+        let tried = match attempt {
+            1 => try_range(work, range, lane),
+            _ => complete_range(work, range, lane),
+        };
+        match tried {
             Ok(result) => return Ok(result),
             Err(error) => {
                 *lane = None;
@@ -114,6 +128,7 @@ fn attempt<'w>(
                     RangeError::Source(error) | RangeError::Target(error) => {
                         error.retry() != Retry::Never
                     }
+                    RangeError::AlreadyDone => true,
                     RangeError::Mask(_) | RangeError::Interrupted => false,
                 };
                 if !may_pass || attempt == ATTEMPTS || work.phase.abort.is_fired() {
@@ -128,29 +143,44 @@ fn attempt<'w>(
     unreachable!("the loop ends by returning")
 }
 
+/// What was lost may have been the answer to the COMMIT only: the journal knows.
+fn complete_range<'w>(
+    work: &Work<'w>,
+    range: &PlannedRange,
+    slot: &mut Option<Lane<'w>>,
+) -> Result<RangeResult, RangeError> {
+    let done = open_lane(work, slot)?.done(work.phase.run_id, range.id)?;
+    done.map_or_else(|| try_range(work, range, slot), Ok)
+}
+
+fn open_lane<'s, 'w>(
+    work: &Work<'w>,
+    slot: &'s mut Option<Lane<'w>>,
+) -> Result<&'s mut Lane<'w>, RangeError> {
+    let phase = work.phase;
+    match slot {
+        Some(lane) => Ok(lane),
+        None => Ok(slot.insert(Lane::connect(
+            &phase.source,
+            &phase.target,
+            &phase.snapshot_name,
+            &phase.abort,
+        )?)),
+    }
+}
+
 fn try_range<'w>(
     work: &Work<'w>,
     range: &PlannedRange,
     slot: &mut Option<Lane<'w>>,
 ) -> Result<RangeResult, RangeError> {
-    let phase = work.phase;
-    let lane = match slot {
-        Some(lane) => lane,
-        None => slot.insert(Lane::connect(
-            &phase.source,
-            &phase.target,
-            &phase.snapshot_name,
-            &phase.abort,
-        )?),
-    };
-    let at = work.by_name.get(&range.relation).copied().unwrap_or(usize::MAX);
-    let (Some(job), Some(table)) = (phase.jobs.get(at), phase.tables.get(at)) else {
+    let lane = open_lane(work, slot)?;
+    let Some((job, table)) = work.table(range) else {
         // The plan and the journal are made from the same jobs.
         return Err(RangeError::Interrupted);
     };
-    let result = lane.copy(&RangeJob {
-        run_id: phase.run_id,
-        range_id: range.id,
+    lane.copy(&RangeJob {
+        journal: Some((work.phase.run_id, range.id)),
         source: &job.source,
         target: &job.target,
         columns: &job.columns,
@@ -159,7 +189,5 @@ fn try_range<'w>(
         format: job.format,
         mask: &job.mask,
         counters: &table.counters,
-    })?;
-    table.ranges_done.fetch_add(1, Ordering::Relaxed);
-    Ok(result)
+    })
 }

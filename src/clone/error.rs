@@ -1,5 +1,6 @@
 //! What can go wrong with a clone, one variant per thing that can be done about it.
 
+use super::upstream::FollowError;
 use crate::pg::Error;
 use crate::sink::Occupant;
 use crate::source::SnapshotError;
@@ -60,6 +61,10 @@ pub enum CloneError {
     Schema { program: &'static str, doing: &'static str, messages: Vec<String> },
     #[error("copy {relation}")]
     Range { relation: String, source: RangeError },
+    #[error("{} is truncated or rewritten on the source again and again while it is copied", .0.join(", "))]
+    Overtaken(Vec<String>),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     #[error("interrupted")]
     Interrupted,
     #[error("a worker thread panicked")]
@@ -67,6 +72,12 @@ pub enum CloneError {
 }
 
 impl CloneError {
+    /// True if one statement of several locked another out, and nothing else went wrong.
+    pub(super) fn is_deadlock(&self) -> bool {
+        let Self::Schema { messages, .. } = self else { return false };
+        !messages.is_empty() && messages.iter().all(|message| message.contains("deadlock detected"))
+    }
+
     pub(super) fn query(doing: &'static str) -> impl FnOnce(Error) -> Self {
         move |source| Self::Query { doing, source }
     }

@@ -2,10 +2,10 @@
 //! were left empty.
 
 use super::error::CloneError;
-use super::masks::TableJob;
 use crate::catalog::{Catalog, RelationName};
 use crate::pg::{ConnInfo, Session};
 use crate::sink::copy_sequences;
+use crate::table_sync::TableJob;
 use crate::transform::plan::Plan;
 use std::collections::HashSet;
 use std::sync::Arc;

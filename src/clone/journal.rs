@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::pg::{Error, Session};
 use crate::sink;
 use crate::source::{Keeper, Snapshot, SnapshotError};
-use crate::state::{Fingerprint, Journal, Phase, Run};
+use crate::state::{Fingerprint, Journal, Phase, Run, RunSlot};
 use std::time::{Duration, Instant};
 
 /// A killed run's server processes notice within this time that their client is gone.
@@ -40,8 +40,19 @@ pub(super) async fn unfinished(
     journal: &Journal<'_>,
     options: &Options,
 ) -> Result<Option<Run>, CloneError> {
-    let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
-    Ok(latest.filter(|run| is_unfinished(run, options) && !options.restart))
+    let latest = latest(journal).await?;
+    let unfinished = latest.filter(|run| is_unfinished(run, options) && !options.restart);
+    match &unfinished {
+        Some(run) if run.slot.is_some() != options.follow.is_some() => {
+            Err(CloneError::OtherRun { what: "word on --follow" })
+        }
+        _ => Ok(unfinished),
+    }
+}
+
+/// The last run of this target, whatever became of it.
+pub(super) async fn latest(journal: &Journal<'_>) -> Result<Option<Run>, CloneError> {
+    journal.latest().await.map_err(CloneError::query("read the journal"))
 }
 
 /// A replacement is finished when it has the target's name.
@@ -57,7 +68,7 @@ pub(super) async fn open_snapshot(
     unfinished: Option<Run>,
 ) -> Result<(Snapshot, Option<Run>), CloneError> {
     let open = async |adopt: Option<&str>| {
-        Snapshot::open(&options.source, &options.source_url, &options.keeper, adopt).await
+        Snapshot::open(&options.source, &options.source_url, &options.keeper, adopt, None).await
     };
     if let Some(run) = unfinished {
         match open(Some(&run.snapshot_name)).await {
@@ -98,6 +109,7 @@ pub(super) async fn begin(
     decided: (&str, &Fingerprint),
     snapshot: &mut Snapshot,
     unfinished: Option<Run>,
+    slot: Option<&RunSlot>,
 ) -> Result<(i64, Phase, bool), CloneError> {
     let failed = |error: Error| CloneError::query("write the journal")(error);
     let (config, fingerprint) = decided;
@@ -113,7 +125,7 @@ pub(super) async fn begin(
         clear(journal, target, options).await?;
         journal.create().await.map_err(failed)?;
         let run_id = journal
-            .begin(fingerprint, config, snapshot.name(), snapshot.xids())
+            .begin(fingerprint, config, (snapshot.name(), snapshot.xids()), slot)
             .await
             .map_err(failed)?;
         (run_id, Phase::Schema, false)
@@ -126,20 +138,31 @@ pub(super) async fn begin(
     Ok(begun)
 }
 
+/// Refuses a target that holds data before anything is made on the source for it.
+pub(super) async fn refuse_full(
+    journal: &Journal<'_>,
+    target: &Session,
+    options: &Options,
+) -> Result<(), CloneError> {
+    if latest(journal).await?.is_some_and(|run| is_unfinished(&run, options)) {
+        return Ok(());
+    }
+    let occupants =
+        sink::occupants(target).await.map_err(CloneError::query("look into the target"))?;
+    if occupants.is_empty() { Ok(()) } else { Err(CloneError::TargetNotEmpty(occupants)) }
+}
+
 /// Refuses a target that holds data, unless an unfinished run of ours made all of it.
 async fn clear(
     journal: &Journal<'_>,
     target: &Session,
     options: &Options,
 ) -> Result<(), CloneError> {
-    let latest = journal.latest().await.map_err(CloneError::query("read the journal"))?;
-    if let Some(run) = latest.filter(|run| is_unfinished(run, options)) {
+    if let Some(run) = latest(journal).await?.filter(|run| is_unfinished(run, options)) {
         let doing = "clear what the interrupted run has left";
         return sink::reset(target, &run.extensions_before).await.map_err(CloneError::query(doing));
     }
-    let occupants =
-        sink::occupants(target).await.map_err(CloneError::query("look into the target"))?;
-    if occupants.is_empty() { Ok(()) } else { Err(CloneError::TargetNotEmpty(occupants)) }
+    refuse_full(journal, target, options).await
 }
 
 fn same(before: &Fingerprint, now: &Fingerprint) -> Result<(), CloneError> {

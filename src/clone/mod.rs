@@ -5,31 +5,35 @@
 //! before its replacement is complete, and commits every range of rows together with the note
 //! that it is done, so that a killed clone goes on where it stopped.
 
+mod carry;
 mod complaint;
 mod copy;
+mod doctor;
 mod error;
 mod finish;
 mod journal;
 mod left_behind;
 mod literals;
-mod masks;
 mod options;
+mod overtaken;
 mod preflight;
 mod preview;
 mod progress;
-mod ranges;
 mod run;
 mod schema;
-mod subset;
+mod stop;
 mod summary;
 mod swap;
 mod toc;
+mod upstream;
 
+pub use doctor::{DoctorOptions, Finding, FindingSeverity, examine};
 pub use error::{CloneError, Side};
 pub use literals::SchemaLiteral;
-pub use masks::{TableJob, bind_masks};
-pub use options::{Options, RANGE_BYTES, Tools};
+pub use options::{Follow, Options, RANGE_BYTES, SLOT_WAIT, Tools};
 pub use preview::{PreviewColumn, preview};
 pub use progress::{Progress, Stage, TableProgress};
 pub use run::{Decided, Planner, plan_only, run};
-pub use summary::{RuleSummary, Summary, TableSummary};
+pub use stop::{StopError, StopOptions, Stopped, stop};
+pub use summary::{RuleSummary, StreamSummary, Summary, TableSummary};
+pub use upstream::FollowError;

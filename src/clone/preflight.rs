@@ -1,9 +1,9 @@
 //! What must hold before the first byte is read.
 
 use super::error::{CloneError, Side};
-use super::masks::TableJob;
 use crate::catalog::Catalog;
 use crate::pg::{Error, Session};
+use crate::table_sync::TableJob;
 
 /// Oldest PostgreSQL on either side: ctid range scans, `COPY` of arrays of user-defined types.
 const OLDEST_MAJOR: u32 = 14;

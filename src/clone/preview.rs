@@ -1,9 +1,9 @@
 //! What a clone would make of a few rows, by the same path that a clone takes.
 
 use super::error::CloneError;
-use super::masks::{TableJob, bind_masks};
 use crate::catalog::Catalog;
 use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Ident, Wire};
+use crate::table_sync::{TableJob, bind_masks};
 use crate::transform::key::RootKey;
 use crate::transform::plan::Plan;
 use crate::transform::{Stage, TableMask};

@@ -1,11 +1,13 @@
 //! What a clone amounted to. Counts and names, never a value.
 
 use super::literals::SchemaLiteral;
-use super::masks::TableJob;
 use super::options::Options;
 use super::run::Planned;
+use super::upstream::Upstream;
 use crate::catalog::RelationKind;
+use crate::source::publication::Following;
 use crate::state::{Fingerprint, PlannedRange};
+use crate::table_sync::TableJob;
 use crate::transform::plan::{Origin, TableAction, TablePlan};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +33,42 @@ pub struct TableSummary {
     pub kept: Vec<String>,
 }
 
+/// Where the stream goes on from the clone.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamSummary {
+    pub slot: String,
+    pub publications: Vec<String>,
+    pub consistent_lsn: String,
+    /// Tables of which only INSERT and TRUNCATE are followed, and why.
+    pub insert_only: BTreeMap<String, String>,
+    /// Tables that are copied and not followed, and why.
+    pub not_followed: BTreeMap<String, String>,
+}
+
+impl StreamSummary {
+    fn of(upstream: &Upstream) -> Self {
+        let (mut insert_only, mut not_followed) = (BTreeMap::new(), BTreeMap::new());
+        for table in &upstream.followed {
+            match &table.following {
+                Following::Whole => {}
+                Following::InsertOnly { reason } => {
+                    insert_only.insert(table.name.to_string(), reason.clone());
+                }
+                Following::Not { reason } => {
+                    not_followed.insert(table.name.to_string(), reason.clone());
+                }
+            }
+        }
+        Self {
+            slot: upstream.slot.slot_name.clone(),
+            publications: upstream.slot.publications.clone(),
+            consistent_lsn: upstream.slot.consistent_lsn.to_string(),
+            insert_only,
+            not_followed,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     pub source: String,
@@ -53,6 +91,8 @@ pub struct Summary {
     pub schema_literals: Vec<SchemaLiteral>,
     pub not_copied: Vec<String>,
     pub warnings: Vec<String>,
+    /// With `--follow`.
+    pub stream: Option<StreamSummary>,
     pub seconds: BTreeMap<&'static str, f64>,
 }
 
@@ -65,6 +105,7 @@ pub(super) struct Facts<'f> {
     pub(super) sequences: usize,
     pub(super) literals: Vec<SchemaLiteral>,
     pub(super) warnings: Vec<String>,
+    pub(super) upstream: Option<&'f Upstream>,
 }
 
 /// Adds up what the journal says, table by table.
@@ -106,6 +147,7 @@ pub(super) fn summarise(
         schema_literals: facts.literals,
         not_copied: not_copied(planned),
         warnings: facts.warnings,
+        stream: facts.upstream.map(StreamSummary::of),
         seconds,
         tables,
     }

@@ -2,6 +2,7 @@
 //! is complete. Both renames are one transaction, so there is always a database of that name,
 //! and nothing that a crash could leave half done.
 
+use super::carry::carry_over;
 use super::error::CloneError;
 use crate::pg::{ConnInfo, Error, Ident, Session};
 use sha2::{Digest, Sha256};
@@ -104,21 +105,28 @@ async fn drop_database(session: &Session, name: &str) -> Result<(), Error> {
     session.execute_all(&format!("drop database if exists {} with (force)", Ident(name))).await
 }
 
-/// Puts the complete clone in the target's place and drops what it replaces. Sessions on the
-/// old database are ended: they would keep it from being renamed.
-pub(super) async fn swap(target: &ConnInfo) -> Result<(), CloneError> {
+/// Puts the complete clone in the target's place, with the target's owner, grants and settings,
+/// and drops what it replaces. Sessions on the old database are ended: they would keep it from
+/// being renamed. Returns what could not be carried over.
+pub(super) async fn swap(target: &ConnInfo) -> Result<Vec<String>, CloneError> {
     let failed = |error: Error| CloneError::query("put the clone in the target's place")(error);
     let (new, old) = (staging(target).dbname, suffixed(&target.dbname, SUFFIX_OLD));
     let session = maintenance(target).await.map_err(failed)?;
     drop_database(&session, &old).await.map_err(failed)?;
-    rename(target, &session, &new, &old).await.map_err(failed)?;
-    drop_database(&session, &old).await.map_err(failed)
+    let warnings = rename(target, &session, &new, &old).await.map_err(failed)?;
+    drop_database(&session, &old).await.map_err(failed)?;
+    Ok(warnings)
 }
 
 /// Both renames in one transaction. The first locks the database against new connections and
 /// waits up to 5 s for the present ones to end (dbcommands.c `RenameDatabase`), which a second
 /// session sees to.
-async fn rename(target: &ConnInfo, session: &Session, new: &str, old: &str) -> Result<(), Error> {
+async fn rename(
+    target: &ConnInfo,
+    session: &Session,
+    new: &str,
+    old: &str,
+) -> Result<Vec<String>, Error> {
     let ender = maintenance(target).await?;
     // The clone's sessions are ours only as long as it has its own name.
     let end_sessions = "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a \
@@ -135,13 +143,19 @@ async fn rename(target: &ConnInfo, session: &Session, new: &str, old: &str) -> R
         }
     };
     let rename = format!(
-        "begin; alter database {target} rename to {old}; alter database {new} rename to {target}; commit",
+        "alter database {target} rename to {old}; alter database {new} rename to {target}; commit",
         target = Ident(&target.dbname),
         old = Ident(old),
         new = Ident(new)
     );
+    let renaming = async {
+        session.execute_all("begin").await?;
+        let warnings = carry_over(session, &target.dbname, new).await?;
+        session.execute_all(&rename).await?;
+        Ok(warnings)
+    };
     tokio::select! {
-        renamed = session.execute_all(&rename) => renamed,
+        renamed = renaming => renamed,
         // The transaction ends with its session: nothing has changed for the target's users.
         error = ending => Err(error),
     }

@@ -47,6 +47,11 @@ impl Account {
             .ok_or(InstanceError::NoAccount)
     }
 
+    /// True when the server's account is not ours: files that we make must be given away.
+    pub fn is_other(&self) -> bool {
+        self.switch
+    }
+
     /// Makes `command` run under this account. std drops the supplementary groups with the uid.
     pub(super) fn apply(&self, command: &mut Command) {
         if self.switch {
@@ -54,8 +59,11 @@ impl Account {
         }
     }
 
-    /// Gives a file or directory to this account.
-    pub(super) fn own(&self, path: &Path) -> Result<(), InstanceError> {
+    /// Gives a file or directory to this account; nothing to do unless we are root.
+    ///
+    /// # Errors
+    /// [`InstanceError::File`].
+    pub fn own(&self, path: &Path) -> Result<(), InstanceError> {
         if !self.switch {
             return Ok(());
         }
@@ -89,7 +97,9 @@ impl Account {
         meta.mode() & bit != 0
     }
 
-    pub(super) fn require_reach(&self, path: &Path) -> Result<(), InstanceError> {
+    /// # Errors
+    /// [`InstanceError::Unreachable`] when the account cannot enter `path`.
+    pub fn require_reach(&self, path: &Path) -> Result<(), InstanceError> {
         let Some(blocked_at) = self.blocked_at(path) else { return Ok(()) };
         let (path, account) = (path.to_owned(), self.name.clone());
         Err(InstanceError::Unreachable { path, blocked_at, account })

@@ -1,6 +1,9 @@
 //! How a server of ours is set up: the options a caller chooses and the settings they become.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 
@@ -43,6 +46,16 @@ pub struct ServerOptions {
     pub wal_level: WalLevel,
     /// Further settings, `(name, value)`; they win over ours.
     pub settings: Vec<(String, String)>,
+    /// Settings on the server's command line: they win over everything, `ALTER SYSTEM` included.
+    pub forced: Vec<(String, String)>,
+    /// Where the socket is, instead of beside the data directory.
+    pub socket_dir: Option<PathBuf>,
+    /// The log, instead of `<data directory>.log`.
+    pub log_path: Option<PathBuf>,
+    /// `pg_hba.conf`, written at every start; without it, what initdb wrote holds.
+    pub access: Option<String>,
+    /// Pages of a new cluster carry checksums.
+    pub data_checksums: bool,
 }
 
 impl ServerOptions {
@@ -56,6 +69,16 @@ impl ServerOptions {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The forced settings as arguments of `postgres`.
+    pub(super) fn arguments(&self) -> Result<Vec<String>, InstanceError> {
+        let argument = |(name, value): &(String, String)| {
+            check_setting(name, value)?;
+            Ok(["-c".to_owned(), format!("{name}={value}")])
+        };
+        let arguments = self.forced.iter().map(argument).collect::<Result<Vec<_>, _>>()?;
+        Ok(arguments.into_iter().flatten().collect())
     }
 
     /// The text of the settings file, which `postgresql.conf` includes last.

@@ -36,6 +36,8 @@ pub enum InstanceError {
     AlreadyRunning { data_dir: PathBuf, pid: u32 },
     #[error("stop PostgreSQL on {data_dir}: pid {pid} still there after {waited:?}")]
     StopTimeout { data_dir: PathBuf, pid: u32, waited: Duration },
+    #[error("hold PostgreSQL on {data_dir} still: {reason}")]
+    NotFrozen { data_dir: PathBuf, reason: &'static str },
     #[error("use the setting {name}: {reason}")]
     BadSetting { name: String, reason: &'static str },
 }
@@ -61,7 +63,8 @@ impl InstanceError {
                 Some("the log file beside the data directory has the whole story")
             }
             Self::StopTimeout { .. } => Some("stop it in immediate mode"),
-            Self::Run { .. }
+            Self::NotFrozen { .. }
+            | Self::Run { .. }
             | Self::Failed { .. }
             | Self::File { .. }
             | Self::BadSetting { .. } => None,

@@ -40,9 +40,9 @@ pub(super) fn beside(data_dir: &Path, suffix: &str) -> PathBuf {
 }
 
 /// `<data>.s`, or a short name below /tmp when that is too long for a socket address.
-pub(super) fn socket_dir(data_dir: &Path) -> PathBuf {
+pub(crate) fn socket_dir(data_dir: &Path) -> PathBuf {
     let near = beside(data_dir, ".s");
-    if near.as_os_str().len() <= MAX_SOCKET_DIR_BYTES {
+    if socket_dir_fits(&near) {
         return near;
     }
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
@@ -50,9 +50,14 @@ pub(super) fn socket_dir(data_dir: &Path) -> PathBuf {
     PathBuf::from(format!("/tmp/backlot-{id}.s"))
 }
 
+/// True if a socket in `dir` has an address that is short enough.
+pub(crate) fn socket_dir_fits(dir: &Path) -> bool {
+    dir.as_os_str().len() <= MAX_SOCKET_DIR_BYTES
+}
+
 /// Makes a directory that only `account` can use. An existing one must be just that: in /tmp,
 /// somebody else may have been there first.
-pub(super) fn private_dir(dir: &Path, account: &Account) -> Result<(), InstanceError> {
+pub(crate) fn private_dir(dir: &Path, account: &Account) -> Result<(), InstanceError> {
     let failed = |action| move |source| file_error(action, dir, source);
     match fs::DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => account.own(dir),
@@ -70,7 +75,7 @@ pub(super) fn private_dir(dir: &Path, account: &Account) -> Result<(), InstanceE
 }
 
 /// Writes a file that only `account` can read.
-pub(super) fn write_private(
+pub(crate) fn write_private(
     path: &Path,
     text: &str,
     account: &Account,

@@ -1,6 +1,7 @@
 //! One server on one data directory: make, open, start, stop, address.
 
 use std::{
+    ffi::OsString,
     fmt::Write,
     fs,
     net::{Ipv4Addr, TcpListener},
@@ -14,7 +15,7 @@ use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Account, Binaries, Durability, InstanceError, Listen, ServerOptions,
+    Account, Binaries, InstanceError, Listen, ServerOptions,
     layout::{self, beside, file_error},
     ping,
     postmaster::{self, PidFile, socket_name, wait_until},
@@ -131,7 +132,8 @@ impl Server {
             Listen::Loopback { port: Some(port), .. } => port,
             Listen::Socket | Listen::Loopback { port: None, .. } => SOCKET_PORT,
         };
-        let socket_dir = layout::socket_dir(&data_dir);
+        let named = options.socket_dir.clone();
+        let socket_dir = named.unwrap_or_else(|| layout::socket_dir(&data_dir));
         let binaries = binaries.clone();
         Ok(Self { binaries, data_dir, options, account, socket_dir, port, child: None })
     }
@@ -174,13 +176,14 @@ impl Server {
     fn start_once(&mut self, deadline: Instant) -> Result<(), InstanceError> {
         let settings = self.options.render(self.binaries.major, self.port, &self.socket_dir)?;
         layout::write_private(&self.data_dir.join(SETTINGS_FILE), &settings, &self.account)?;
+        if let Some(access) = &self.options.access {
+            self.write_access(access)?;
+        }
         let log_path = self.log_path();
-        let (log, log_start) = layout::open_log(&log_path)?;
-        let stdout = log.try_clone().map_err(|e| file_error("open the log", &log_path, e))?;
-        let mut command = self.command("postgres");
-        command.arg("-D").arg(&self.data_dir).current_dir(&self.data_dir);
-        // A group of its own: Ctrl-C in the terminal is for the command, not for the server.
-        command.stdin(Stdio::null()).stdout(stdout).stderr(log).process_group(0);
+        let mut command = self.command(&self.binaries.program("postgres"));
+        command.args(self.postgres_arguments()?);
+        let log_start = self.detach(&mut command)?;
+        command.stdin(Stdio::null());
         let mut child = command.spawn().map_err(|source| self.run_error("postgres", source))?;
         let mut died: Option<ExitStatus> = None;
         let limit = deadline.saturating_duration_since(Instant::now());
@@ -200,6 +203,40 @@ impl Server {
         }
         tracing::debug!(data_dir = %data_dir.display(), pid = child.id(), "server started");
         self.child = Some(child);
+        Ok(())
+    }
+
+    /// Arguments of `postgres`.
+    pub(super) fn postgres_arguments(&self) -> Result<Vec<OsString>, InstanceError> {
+        let mut arguments = vec!["-D".into(), self.data_dir.clone().into_os_string()];
+        arguments.extend(self.options.arguments()?.into_iter().map(OsString::from));
+        Ok(arguments)
+    }
+
+    /// Output to the log, a group of its own: Ctrl-C in the terminal is for the command, not for
+    /// the server. Gives the log's length.
+    pub(super) fn detach(&self, command: &mut Command) -> Result<u64, InstanceError> {
+        let log_path = self.log_path();
+        let (log, log_start) = layout::open_log(&log_path)?;
+        let stdout = log.try_clone().map_err(|e| file_error("open the log", &log_path, e))?;
+        command.current_dir(&self.data_dir).stdout(stdout).stderr(log).process_group(0);
+        Ok(log_start)
+    }
+
+    fn write_access(&self, access: &str) -> Result<(), InstanceError> {
+        layout::write_private(&self.data_dir.join("pg_hba.conf"), access, &self.account)
+    }
+
+    /// Writes `pg_hba.conf` anew and has the running server read it.
+    ///
+    /// # Errors
+    /// [`InstanceError::File`].
+    pub fn change_access(&mut self, access: &str) -> Result<(), InstanceError> {
+        self.write_access(access)?;
+        self.options.access = Some(access.to_owned());
+        if let Some(PidFile { pid, .. }) = postmaster::running(&self.data_dir) {
+            postmaster::signal(pid, Signal::HUP);
+        }
         Ok(())
     }
 
@@ -244,6 +281,15 @@ impl Server {
             child.wait().map_err(|source| self.run_error("postgres", source))?;
         }
         Ok(())
+    }
+
+    /// Collects the process that this `Server` started, if it has ended meanwhile; true if there
+    /// is none to collect any more.
+    pub fn reap(&mut self) -> bool {
+        if self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None))) {
+            self.child = None;
+        }
+        self.child.is_none()
     }
 
     /// True when a postmaster works on the data directory, whoever started it.
@@ -295,14 +341,23 @@ impl Server {
         &self.binaries
     }
 
+    pub(super) fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
     /// The account that the server runs as.
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// `<data directory>.log`, beside the data directory.
+    /// `<data directory>.log`, beside the data directory, unless another was named.
     pub fn log_path(&self) -> PathBuf {
-        beside(&self.data_dir, ".log")
+        self.options.log_path.clone().unwrap_or_else(|| beside(&self.data_dir, ".log"))
+    }
+
+    /// The last lines of the log.
+    pub fn end_of_log(&self) -> String {
+        layout::log_tail(&self.log_path(), 0)
     }
 
     fn adopt_address(&mut self) {
@@ -318,45 +373,9 @@ impl Server {
         self.account.require_reach(&self.data_dir)
     }
 
-    fn run_initdb(&self) -> Result<(), InstanceError> {
-        let mut command = self.command("initdb");
-        command.arg("--pgdata").arg(&self.data_dir).current_dir(&self.data_dir);
-        command.args(["--username", SUPERUSER, "--encoding", "UTF8", "--auth-local", "trust"]);
-        // macOS has no C.UTF-8 before 14, and its UTF-8 ctype goes with any collation.
-        let locale: &[&str] = if cfg!(target_os = "macos") {
-            &["--locale", "C", "--lc-ctype", "UTF-8"]
-        } else {
-            &["--locale", "C.UTF-8"]
-        };
-        command.args(locale).arg("--no-instructions");
-        if self.options.durability == Durability::Scratch {
-            command.arg("--no-sync");
-        }
-        let password_file = beside(&self.data_dir, ".pw");
-        match &self.options.listen {
-            Listen::Socket => _ = command.args(["--auth-host", "reject"]),
-            Listen::Loopback { password, .. } => {
-                layout::write_private(&password_file, password.expose_secret(), &self.account)?;
-                command.args(["--auth-host", "scram-sha-256", "--pwfile"]).arg(&password_file);
-            }
-        }
-        let output = command.stdin(Stdio::null()).output();
-        // Absent when there is no password; left behind it would be a password in a file.
-        let _ = fs::remove_file(&password_file);
-        let output = output.map_err(|source| self.run_error("initdb", source))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(InstanceError::Failed {
-            program: self.binaries.program("initdb"),
-            status: output.status.to_string(),
-            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
-    }
-
     /// A program of ours under the server's account, in plain English, without the user's PG*.
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.binaries.program(name));
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         for variable in FOREIGN_ENV {
             command.env_remove(variable);
         }
@@ -365,7 +384,7 @@ impl Server {
         command
     }
 
-    fn run_error(&self, name: &str, source: std::io::Error) -> InstanceError {
+    pub(super) fn run_error(&self, name: &str, source: std::io::Error) -> InstanceError {
         InstanceError::Run { program: self.binaries.program(name), source }
     }
 }

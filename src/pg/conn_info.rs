@@ -16,6 +16,16 @@ pub enum SslMode {
     VerifyFull,
 }
 
+/// `channel_binding`: whether a password is only good on this very TLS connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelBinding {
+    Disable,
+    /// Wherever the server has it.
+    Prefer,
+    /// Nothing but SCRAM-SHA-256-PLUS: who is in the middle learns nothing, whatever `sslmode`.
+    Require,
+}
+
 /// A parsed connection string. `Display` and `Debug` never show the password.
 #[derive(Clone)]
 pub struct ConnInfo {
@@ -27,6 +37,7 @@ pub struct ConnInfo {
     pub dbname: String,
     pub sslmode: SslMode,
     pub sslrootcert: Option<PathBuf>,
+    pub channel_binding: ChannelBinding,
     pub connect_timeout_s: u64,
 }
 
@@ -54,6 +65,7 @@ impl ConnInfo {
             dbname: String::new(),
             sslmode: SslMode::Prefer,
             sslrootcert: None,
+            channel_binding: ChannelBinding::Prefer,
             connect_timeout_s: DEFAULT_CONNECT_TIMEOUT_S,
         };
         for (key, value) in settings.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -96,9 +108,16 @@ impl ConnInfo {
                     }
                 }
             }
+            "channel_binding" => {
+                self.channel_binding = match value.as_str() {
+                    "disable" => ChannelBinding::Disable,
+                    "prefer" => ChannelBinding::Prefer,
+                    "require" => ChannelBinding::Require,
+                    _ => return Err(bad("one of disable, prefer, require")),
+                }
+            }
             // libpq settings that change nothing for us.
             "application_name"
-            | "channel_binding"
             | "target_session_attrs"
             | "gssencmode"
             | "keepalives"
@@ -120,6 +139,17 @@ impl ConnInfo {
             || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
+    /// For a server whose raw rows are read: they do not cross a network in plain text unless the
+    /// connection string itself says `sslmode=disable`. Where `prefer` would leave that to
+    /// whoever answers, TLS is required.
+    #[must_use]
+    pub fn for_raw_rows(mut self) -> Self {
+        if self.sslmode == SslMode::Prefer && !self.is_local() {
+            self.sslmode = SslMode::Require;
+        }
+        self
+    }
+
     /// The same server and role, another database.
     #[must_use]
     pub fn with_dbname(&self, dbname: &str) -> Self {
@@ -136,12 +166,18 @@ impl ConnInfo {
             SslMode::VerifyCa => "verify-ca",
             SslMode::VerifyFull => "verify-full",
         };
+        let binding = match self.channel_binding {
+            ChannelBinding::Disable => "disable",
+            ChannelBinding::Prefer => "prefer",
+            ChannelBinding::Require => "require",
+        };
         let mut env = vec![
             ("PGHOST", self.host.clone()),
             ("PGPORT", self.port.to_string()),
             ("PGUSER", self.user.clone()),
             ("PGDATABASE", self.dbname.clone()),
             ("PGSSLMODE", mode.to_owned()),
+            ("PGCHANNELBINDING", binding.to_owned()),
             ("PGCONNECT_TIMEOUT", self.connect_timeout_s.to_string()),
             ("PGAPPNAME", "backlot".to_owned()),
         ];
@@ -293,7 +329,7 @@ fn keyword_value(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnInfo, SslMode};
+    use super::{ChannelBinding, ConnInfo, SslMode};
     use secrecy::ExposeSecret;
 
     #[test]
@@ -320,5 +356,28 @@ mod tests {
         {
             assert!(!ConnInfo::parse(bad).unwrap_err().to_string().contains("hunter2"));
         }
+    }
+    #[test]
+    fn raw_rows_leave_the_machine_in_plain_text_only_if_the_url_says_so() {
+        let mode = |text: &str| ConnInfo::parse(text).unwrap().for_raw_rows().sslmode;
+        assert_eq!(mode("postgres://u@db.example/d"), SslMode::Require);
+        assert_eq!(mode("postgres://u@10.0.0.1/d?sslmode=prefer"), SslMode::Require);
+        assert_eq!(mode("postgres://u@0.0.0.0/d?sslmode=allow"), SslMode::Require);
+        assert_eq!(mode("postgres://u@db.example/d?sslmode=disable"), SslMode::Disable);
+        assert_eq!(mode("postgres://u@db.example/d?sslmode=verify-full"), SslMode::VerifyFull);
+        for local in ["localhost", "127.0.0.1", "127.8.9.1", "[::1]", "%2Frun%2Fpg"] {
+            assert_eq!(mode(&format!("postgres://u@{local}/d")), SslMode::Prefer, "{local}");
+        }
+    }
+
+    #[test]
+    fn channel_binding_is_never_taken_lightly() {
+        let binding = |text: &str| ConnInfo::parse(text).map(|info| info.channel_binding).ok();
+        assert_eq!(binding("postgres://u@h/d"), Some(ChannelBinding::Prefer));
+        assert_eq!(
+            binding("postgres://u@h/d?channel_binding=require"),
+            Some(ChannelBinding::Require)
+        );
+        assert_eq!(binding("postgres://u@h/d?channel_binding=required"), None);
     }
 }

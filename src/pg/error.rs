@@ -16,6 +16,9 @@ pub enum Error {
     Io { what: String, source: io::Error },
     #[error("TLS with {host}: {reason}")]
     Tls { host: String, reason: String },
+    /// TLS is required, and the server has none.
+    #[error("{host} has no TLS, and nothing is sent there without")]
+    NoTls { host: String },
     #[error("{0}")]
     Authentication(String),
     #[error("the server broke the protocol: {0}")]
@@ -80,6 +83,7 @@ impl Error {
             Self::Server(error) => Some(&error.sqlstate),
             Self::Io { .. }
             | Self::Tls { .. }
+            | Self::NoTls { .. }
             | Self::Authentication(_)
             | Self::Protocol(_)
             | Self::Timeout { .. }
@@ -98,9 +102,11 @@ impl Error {
                 state if state.starts_with("08") || state.starts_with("53") => Retry::Backoff,
                 _ => Retry::Never,
             },
-            Self::Tls { .. } | Self::Authentication(_) | Self::Protocol(_) | Self::Url(_) => {
-                Retry::Never
-            }
+            Self::Tls { .. }
+            | Self::NoTls { .. }
+            | Self::Authentication(_)
+            | Self::Protocol(_)
+            | Self::Url(_) => Retry::Never,
         }
     }
 
@@ -111,7 +117,9 @@ impl Error {
             Self::Server(error) => {
                 error.sqlstate.starts_with("08") || error.sqlstate.starts_with("57P")
             }
-            Self::Authentication(_) | Self::Protocol(_) | Self::Url(_) => false,
+            Self::NoTls { .. } | Self::Authentication(_) | Self::Protocol(_) | Self::Url(_) => {
+                false
+            }
         }
     }
 

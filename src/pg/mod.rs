@@ -5,16 +5,26 @@ mod error;
 mod format;
 mod ident;
 mod kind;
+mod lsn;
 mod oid;
+pub mod pgoutput;
+mod replication;
 mod session;
 mod tls;
+mod waker;
 mod wire;
 
-pub use conn_info::{ConnInfo, SslMode};
+pub use conn_info::{ChannelBinding, ConnInfo, SslMode};
 pub use error::{Error, Retry, ServerError};
 pub use format::Format;
 pub use ident::{Ident, Literal};
 pub use kind::Kind;
+pub use lsn::{Lsn, NotAnLsn};
 pub use oid::Oid;
+pub use replication::{
+    CreatedSlot, Origin, Replication, SlotKind, StartOptions, Status, SystemIdentity, WalMessage,
+    WalMessages, WalStream,
+};
 pub use session::Session;
-pub use wire::{Buffer, Chunk, Interrupt, Wire};
+pub use waker::Waker;
+pub use wire::{Buffer, Chunk, Interrupt, Parameters, Reply, Wire, whole_frames};

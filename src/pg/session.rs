@@ -1,6 +1,6 @@
 //! The control plane: catalog queries, DDL and snapshots over tokio-postgres.
 
-use crate::pg::{ConnInfo, Error, SslMode, tls};
+use crate::pg::{ChannelBinding, ConnInfo, Error, SslMode, tls};
 use secrecy::ExposeSecret;
 use std::ops::Deref;
 use std::time::Duration;
@@ -51,6 +51,11 @@ impl Session {
             .connect_timeout(Duration::from_secs(info.connect_timeout_s))
             .tcp_user_timeout(Duration::from_mins(1))
             .keepalives_idle(Duration::from_secs(30))
+            .channel_binding(match info.channel_binding {
+                ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
+                ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
+                ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
+            })
             .ssl_mode(match info.sslmode {
                 SslMode::Disable => tokio_postgres::config::SslMode::Disable,
                 SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
@@ -68,7 +73,7 @@ impl Session {
         }
         let tls = MakeRustlsConnect::new(tls::client_config(info)?);
         let (client, connection) =
-            config.connect(tls).await.map_err(|error| at(info, error.into()))?;
+            config.connect(tls).await.map_err(|error| refused(info, error))?;
         // The task ends with the client; what it reports, the client's next call reports too.
         let connection = tokio::spawn(async move { drop(connection.await) });
         let session = Self { client, connection };
@@ -83,11 +88,22 @@ impl Session {
 }
 
 /// A refused connection names the server it was meant for.
-fn at(info: &ConnInfo, error: Error) -> Error {
-    match error {
+fn refused(info: &ConnInfo, error: tokio_postgres::Error) -> Error {
+    // The library's kinds are private: what it prints is all there is.
+    if error.to_string().starts_with("error performing TLS handshake") {
+        let no_tls = Error::NoTls { host: info.host.clone() };
+        let Some(source) = error.into_source() else { return no_tls };
+        return match source.downcast::<std::io::Error>() {
+            Ok(source) => tls::handshake_error(info, *source),
+            // The socket and rustls are well: the server answered that it has no TLS.
+            Err(_) => no_tls,
+        };
+    }
+    match Error::from(error) {
         Error::Io { source, .. } => Error::io(format!("connect to {info}"), source),
         other @ (Error::Server(_)
         | Error::Tls { .. }
+        | Error::NoTls { .. }
         | Error::Authentication(_)
         | Error::Protocol(_)
         | Error::Timeout { .. }

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use std::io;
 use std::sync::Arc;
 
 /// The client configuration for a connection's `sslmode`.
@@ -22,6 +23,11 @@ pub(crate) fn client_config(info: &ConnInfo) -> Result<ClientConfig, Error> {
         .with_safe_default_protocol_versions()
         .map_err(|error| fail(error.to_string()))?;
     match info.sslmode {
+        // As libpq has it: who names a root certificate wants it to be looked at.
+        SslMode::Require if info.sslrootcert.is_some() => {
+            let verifier = Arc::new(AnyName(chain_verifier(info, provider)?));
+            Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+        }
         SslMode::Disable | SslMode::Prefer | SslMode::Require => {
             let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
             Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
@@ -35,6 +41,15 @@ pub(crate) fn client_config(info: &ConnInfo) -> Result<ClientConfig, Error> {
             let verifier = chain_verifier(info, provider)?;
             Ok(builder.with_webpki_verifier(verifier).with_no_client_auth())
         }
+    }
+}
+
+/// What went wrong in a handshake: a certificate that is refused stays refused, a lost connection
+/// may come back.
+pub(crate) fn handshake_error(info: &ConnInfo, error: io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(refusal) => Error::Tls { host: info.host.clone(), reason: refusal.to_string() },
+        None => Error::io(format!("TLS with {info}"), error),
     }
 }
 

@@ -11,33 +11,44 @@
 )]
 
 mod auth;
+mod buffer;
+mod certificate;
+mod copy;
+mod copy_both;
+mod frame;
+mod pipeline;
 mod stream;
 
 use crate::pg::session::{LOCK_TIMEOUT, PINNED};
 use crate::pg::{ConnInfo, Error};
 use bytes::BytesMut;
+use frame::message_length;
 use postgres_protocol::message::backend::{self, Message};
 use postgres_protocol::message::frontend;
 use std::io::{Read, Write};
 use std::time::Duration;
 use stream::Stream;
 
+pub use buffer::Buffer;
+pub use copy::Chunk;
+pub(super) use copy_both::Arrived;
+pub use frame::whole_frames;
+pub use pipeline::{Parameters, Reply};
 pub use stream::Interrupt;
 
 /// Reads ask for this much at once.
 const READ_BYTES: usize = 256 * 1024;
-/// A chunk is handed on when it holds at least this much.
-const CHUNK_BYTES: usize = 128 * 1024;
-/// A backend sends 8 kB at a time, and waking up for each costs both sides more than the copy.
-/// Once a COPY is under way, a read that brings less than this is followed by a short pause, in
-/// which the socket fills (`replication.md` 1.4: a quarter of the CPU).
-const BURST_BYTES: usize = 32 * 1024;
-const BURST_PAUSE: Duration = Duration::from_micros(200);
-/// Longest single message: PostgreSQL's own limit for a row (`MaxAllocSize`, memutils.h).
-const MESSAGE_LIMIT_BYTES: usize = 0x3fff_ffff + 1024;
 /// A server that says nothing for this long while it owes an answer is gone. Long, because a
 /// COPY may rightly be silent while a `where` clause skips rows.
 const SILENCE_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// What a connection is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Sql,
+    /// A walsender of the database: replication commands and plain SQL, simple protocol only.
+    Replication,
+}
 
 /// A blocking connection.
 pub struct Wire {
@@ -46,73 +57,39 @@ pub struct Wire {
     inbox: Buffer,
     outbox: BytesMut,
     host: String,
-}
-
-/// Bytes whose storage is zeroed once and reused: a `Vec` would be zeroed again for every read.
-#[derive(Default)]
-pub struct Buffer {
-    storage: Vec<u8>,
-    filled: usize,
-    frame_count: u64,
-}
-
-impl Buffer {
-    pub fn as_slice(&self) -> &[u8] {
-        self.storage.get(..self.filled).unwrap_or_default()
-    }
-
-    /// `CopyData` frames in it: a backend sends one a row, and one more at the end of a binary
-    /// COPY. For showing progress, not for counting rows.
-    pub fn frame_count(&self) -> u64 {
-        self.frame_count
-    }
-
-    fn replace(&mut self, bytes: &[u8]) {
-        self.filled = 0;
-        self.room(bytes.len());
-        if let Some(start) = self.storage.get_mut(..bytes.len()) {
-            start.copy_from_slice(bytes);
-        }
-        self.filled = bytes.len();
-    }
-
-    /// Drops the first `count` bytes.
-    fn consume(&mut self, count: usize) {
-        let count = count.min(self.filled);
-        self.storage.copy_within(count..self.filled, 0);
-        self.filled -= count;
-    }
-
-    /// The unfilled part, at least `bytes` long.
-    fn room(&mut self, bytes: usize) -> &mut [u8] {
-        let wanted = self.filled + bytes;
-        if self.storage.len() < wanted {
-            self.storage.resize(wanted, 0);
-        }
-        self.storage.get_mut(self.filled..).unwrap_or_default()
-    }
-}
-
-/// What a COPY OUT delivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chunk {
-    /// The buffer holds whole CopyData frames, more may follow.
-    Frames,
-    /// The COPY is complete; the buffer may hold the last frames.
-    End,
+    /// How long one read may take.
+    silence_limit: Duration,
 }
 
 impl Wire {
     pub fn connect(info: &ConnInfo, application_name: &str) -> Result<Self, Error> {
+        Self::open(info, application_name, Purpose::Sql)
+    }
+
+    /// A walsender's connection, for [`Replication`](crate::pg::Replication).
+    pub(super) fn connect_walsender(
+        info: &ConnInfo,
+        application_name: &str,
+    ) -> Result<Self, Error> {
+        Self::open(info, application_name, Purpose::Replication)
+    }
+
+    fn open(info: &ConnInfo, application_name: &str, purpose: Purpose) -> Result<Self, Error> {
         let stream = Stream::connect(info)?;
         let mut wire = Self {
             stream,
             inbox: Buffer::default(),
             outbox: BytesMut::with_capacity(READ_BYTES),
             host: info.to_string(),
+            silence_limit: SILENCE_TIMEOUT,
         };
-        wire.startup(info, application_name)?;
+        wire.startup(info, application_name, purpose)?;
         Ok(wire)
+    }
+
+    /// The server's URL, without the password.
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     /// A handle that makes a blocked read or write of this connection return with an error.
@@ -120,7 +97,12 @@ impl Wire {
         self.stream.interrupt().map_err(|source| Error::io("clone the socket", source))
     }
 
-    fn startup(&mut self, info: &ConnInfo, application_name: &str) -> Result<(), Error> {
+    fn startup(
+        &mut self,
+        info: &ConnInfo,
+        application_name: &str,
+        purpose: Purpose,
+    ) -> Result<(), Error> {
         let mut options = format!("-c lock_timeout={LOCK_TIMEOUT}");
         for (name, value) in PINNED {
             // An empty search_path cannot be said here; data-path statements qualify all names.
@@ -128,13 +110,21 @@ impl Wire {
                 options.extend([" -c ", name, "=", value]);
             }
         }
-        let parameters = [
+        let mut parameters = vec![
             ("user", info.user.as_str()),
             ("database", info.dbname.as_str()),
             ("application_name", application_name),
             ("client_encoding", "UTF8"),
             ("options", options.as_str()),
         ];
+        match purpose {
+            Purpose::Sql => {}
+            Purpose::Replication => {
+                parameters.push(("replication", "database"));
+                // Or the sender would leave schemas out of regclass and its like.
+                parameters.push(("search_path", ""));
+            }
+        }
         frontend::startup_message(parameters, &mut self.outbox)
             .map_err(|source| Error::io("encode the startup message", source))?;
         self.flush()?;
@@ -153,93 +143,6 @@ impl Wire {
         frontend::query(sql, &mut self.outbox)
             .map_err(|source| Error::io("encode a query", source))?;
         self.flush()
-    }
-
-    /// Starts `COPY … TO STDOUT`; read it with [`Wire::copy_chunk`] to [`Chunk::End`].
-    pub fn start_copy_out(&mut self, sql: &str) -> Result<(), Error> {
-        self.send_query(sql)?;
-        loop {
-            match self.message()? {
-                Message::CopyOutResponse(_) => return Ok(()),
-                other => self.unexpected(other)?,
-            }
-        }
-    }
-
-    /// Starts `COPY … FROM STDIN`.
-    pub fn start_copy_in(&mut self, sql: &str) -> Result<(), Error> {
-        self.send_query(sql)?;
-        loop {
-            match self.message()? {
-                Message::CopyInResponse(_) => return Ok(()),
-                other => self.unexpected(other)?,
-            }
-        }
-    }
-
-    /// Replaces `buffer` by the next whole CopyData frames, headers included.
-    /// The buffers of the two are swapped, not copied; only a torn last frame moves.
-    pub fn copy_chunk(&mut self, buffer: &mut Buffer) -> Result<Chunk, Error> {
-        let (mut frames, mut frame_count) = (0, 0);
-        loop {
-            let rest = self.inbox.as_slice().get(frames..).unwrap_or_default();
-            let (more, count, end) = whole_frames(rest)?;
-            frames += more;
-            frame_count += count;
-            if end {
-                buffer.replace(self.inbox.as_slice().get(..frames).unwrap_or_default());
-                buffer.frame_count = frame_count;
-                self.inbox.consume(frames);
-                return self.finish_copy_out();
-            }
-            if frames >= CHUNK_BYTES {
-                buffer.replace(self.inbox.as_slice().get(frames..).unwrap_or_default());
-                self.inbox.filled = frames;
-                self.inbox.frame_count = frame_count;
-                std::mem::swap(buffer, &mut self.inbox);
-                return Ok(Chunk::Frames);
-            }
-            let before = self.inbox.filled;
-            self.read_more()?;
-            if before >= BURST_BYTES && self.inbox.filled - before < BURST_BYTES {
-                std::thread::sleep(BURST_PAUSE);
-            }
-        }
-    }
-
-    fn finish_copy_out(&mut self) -> Result<Chunk, Error> {
-        loop {
-            match self.message()? {
-                Message::CopyDone => break,
-                other => self.unexpected(other)?,
-            }
-        }
-        self.until_ready()?;
-        Ok(Chunk::End)
-    }
-
-    /// Sends CopyData frames as they are.
-    pub fn write_frames(&mut self, frames: &[u8]) -> Result<(), Error> {
-        self.stream.write_all(frames).or_else(|source| self.write_failed(source))
-    }
-
-    /// Ends a COPY IN; returns the server's row count.
-    pub fn finish_copy_in(&mut self) -> Result<u64, Error> {
-        frontend::copy_done(&mut self.outbox);
-        self.flush()?;
-        let mut rows = 0;
-        let mut failure = None;
-        loop {
-            match self.message()? {
-                Message::CommandComplete(body) => {
-                    rows = copied_rows(body.tag().unwrap_or_default());
-                }
-                Message::ErrorResponse(body) => failure = Some(server_error(&body)),
-                Message::ReadyForQuery(_) => break,
-                other => self.unexpected(other)?,
-            }
-        }
-        failure.map_or(Ok(rows), Err)
     }
 
     /// A failed write most often means that the server has said why and closed: look first.
@@ -280,7 +183,12 @@ impl Wire {
         let mut rows = Vec::new();
         let mut failure = None;
         loop {
-            match self.message()? {
+            let message = match self.message() {
+                Ok(message) => message,
+                // After FATAL the server closes instead of becoming ready.
+                Err(lost) => return Err(failure.unwrap_or(lost)),
+            };
+            match message {
                 Message::ReadyForQuery(_) => break,
                 Message::ErrorResponse(body) => failure = Some(server_error(&body)),
                 Message::RowDescription(_) => rows.clear(),
@@ -325,7 +233,7 @@ impl Wire {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::Timeout {
                 what: format!("data from {}", self.host),
-                seconds: SILENCE_TIMEOUT.as_secs(),
+                seconds: self.silence_limit.as_secs(),
             }),
             Err(source) => Err(Error::io(format!("read from {}", self.host), source)),
         }
@@ -345,10 +253,6 @@ fn server_error(body: &backend::ErrorResponseBody) -> Error {
     Error::Server(Box::new(crate::pg::ServerError::from_fields(body.fields())))
 }
 
-fn copied_rows(tag: &str) -> u64 {
-    tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
-}
-
 fn text_row(body: &backend::DataRowBody) -> Result<Vec<Option<String>>, Error> {
     use fallible_iterator::FallibleIterator;
     let bytes = body.buffer();
@@ -360,53 +264,4 @@ fn text_row(body: &backend::DataRowBody) -> Result<Vec<Option<String>>, Error> {
         })
         .collect()
         .map_err(|_| Error::Protocol("a data row that cannot be read"))
-}
-
-/// Length of the message at the start of `bytes`, tag included, once its header is there.
-fn message_length(bytes: &[u8]) -> Result<Option<usize>, Error> {
-    let Some((header, _)) = bytes.split_first_chunk::<5>() else { return Ok(None) };
-    let [_, length @ ..] = *header;
-    let length = u32::from_be_bytes(length) as usize;
-    if !(4..=MESSAGE_LIMIT_BYTES).contains(&length) {
-        return Err(Error::Protocol("a message longer than PostgreSQL allows"));
-    }
-    Ok(Some(length + 1))
-}
-
-/// Bytes and number of whole `CopyData` frames at the start, and whether another message stands
-/// behind them.
-fn whole_frames(bytes: &[u8]) -> Result<(usize, u64, bool), Error> {
-    let (mut at, mut count) = (0, 0);
-    while let Some(rest) = bytes.get(at..)
-        && let Some(length) = message_length(rest)?
-    {
-        if rest.first() != Some(&backend::COPY_DATA_TAG) {
-            return Ok((at, count, true));
-        }
-        if rest.len() < length {
-            break;
-        }
-        at += length;
-        count += 1;
-    }
-    Ok((at, count, false))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::whole_frames;
-
-    #[test]
-    fn only_whole_frames_are_handed_on() {
-        let frame = [b'd', 0, 0, 0, 6, 1, 2];
-        let mut bytes = frame.repeat(2);
-        assert_eq!(whole_frames(&bytes).unwrap(), (14, 2, false));
-        bytes.extend_from_slice(&frame[..6]);
-        assert_eq!(whole_frames(&bytes).unwrap(), (14, 2, false));
-        bytes.truncate(14);
-        bytes.extend_from_slice(&[b'c', 0, 0, 0, 4]);
-        assert_eq!(whole_frames(&bytes).unwrap(), (14, 2, true));
-        assert!(whole_frames(&[b'd', 0, 0, 0, 1]).is_err());
-        assert!(whole_frames(&[b'd', 0xff, 0xff, 0xff, 0xff]).is_err());
-    }
 }

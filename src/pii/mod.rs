@@ -7,6 +7,7 @@
 mod class;
 mod classes;
 mod entity;
+mod evolve;
 mod json;
 mod literal;
 mod name;
@@ -20,6 +21,7 @@ mod words;
 
 pub use class::{Class, Finding};
 pub use entity::{count_entities, has_entity};
+pub use evolve::{evolve, origin};
 pub use json::{DocumentFinding, classify_documents};
 pub use literal::scan_literal;
 pub use name::{classify_name, is_code_name, is_digest_name, is_label_name, is_person_table};

@@ -41,6 +41,11 @@ impl CopyIn {
         self.wire.finish_copy_in()
     }
 
+    /// The rows of a query, as text. Not between [`CopyIn::start`] and [`CopyIn::commit`].
+    pub fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.wire.simple(sql)
+    }
+
     /// Runs what belongs into the same transaction, commit included.
     pub fn commit(&mut self, statement: &str) -> Result<(), Error> {
         self.wire.simple(statement).map(drop)

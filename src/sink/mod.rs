@@ -1,5 +1,7 @@
 //! The target: the only place where rows are written, and only [`Frames`](crate::transform::Frames)
-//! can be.
+//! and [`MaskedRows`](crate::transform::MaskedRows) can be.
+
+pub mod apply;
 
 mod copy_in;
 mod occupancy;
@@ -7,4 +9,4 @@ mod sequences;
 
 pub use copy_in::CopyIn;
 pub use occupancy::{Occupant, occupants, reset};
-pub use sequences::{SequenceState, copy_sequences};
+pub use sequences::{SequenceCopy, SequenceState, copy_sequences};

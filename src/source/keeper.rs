@@ -5,8 +5,14 @@
 //! transaction. It ends when it is told to, or some time after the process that started it is
 //! gone: a held snapshot keeps the source from vacuuming, so the time is bounded. A snapshot that
 //! no journal knows can be adopted by nobody: its keeper ends with the parent.
+//!
+//! The snapshot of a replication slot comes with the slot: a keeper that lets go of it without
+//! having been told that a stream will follow drops the slot, which would keep the source's WAL
+//! for nobody.
 
+use super::footprint::{self, Footprint};
 use crate::pg::{ConnInfo, Error, Literal, Session};
+use secrecy::SecretString;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
@@ -18,6 +24,10 @@ pub struct KeeperRequest {
     pub adopt: Option<String>,
     /// How long to hold on after the parent is gone, in seconds, once it has said `hold`.
     pub hold_s: u64,
+    /// Of the environment or the password file, where the URL has none.
+    pub password: Option<SecretString>,
+    /// The slot that the snapshot is of.
+    pub footprint: Option<Footprint>,
 }
 
 /// `application_name` of the keeper's session.
@@ -46,9 +56,13 @@ pub(crate) async fn export(
 pub async fn keep() -> Result<(), Error> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let request = read_request(&mut lines).await?;
-    let info = ConnInfo::parse(&request.source_url)?;
+    let mut info = ConnInfo::parse(&request.source_url)?.for_raw_rows();
+    info.password = info.password.or(request.password);
     let session = Session::connect(&info, KEEPER_NAME).await?;
     let (name, xids) = export(&session, request.adopt.as_deref()).await?;
+    if let Some(footprint) = &request.footprint {
+        footprint::lock_shared(&session, &footprint.slot_name).await?;
+    }
     let answer = format!("{name}\t{xids}\n");
     let mut stdout = tokio::io::stdout();
     let told = async {
@@ -58,7 +72,15 @@ pub async fn keep() -> Result<(), Error> {
     told.await.map_err(|source| Error::io("answer the parent", source))?;
     tokio::select! {
         // Reading a line is cancel-safe enough here: whatever ends first ends the keeper.
-        () = until_released(&mut lines, request.hold_s) => {}
+        is_done = until_released(&mut lines, request.hold_s) => {
+            if let Some(footprint) = request.footprint.filter(|_| !is_done) {
+                // With the session goes the shared lock.
+                drop(session);
+                let session = Session::connect(&info, KEEPER_NAME).await?;
+                footprint.remove_unused(&session).await?;
+            }
+        }
+        // By whoever goes on with the snapshot, or with the server.
         () = until_lost(&session) => {}
     }
     Ok(())
@@ -76,14 +98,17 @@ async fn read_request(lines: &mut Lines) -> Result<KeeperRequest, Error> {
     let adopt = Some(next().await?).filter(|name| !name.is_empty());
     let hold_s =
         next().await?.parse().map_err(|_| Error::Protocol("the keeper's hold is no number"))?;
-    Ok(KeeperRequest { source_url, adopt, hold_s })
+    let footprint = Footprint::from_line(&next().await?);
+    let password = Some(next().await?).filter(|text| !text.is_empty()).map(SecretString::from);
+    Ok(KeeperRequest { source_url, adopt, hold_s, password, footprint })
 }
 
-async fn until_released(lines: &mut Lines, hold_s: u64) {
+/// True if the parent has said that it is done.
+async fn until_released(lines: &mut Lines, hold_s: u64) -> bool {
     let mut is_known = false;
     while let Ok(Some(line)) = lines.next_line().await {
         match line.as_str() {
-            "done" => return,
+            "done" => return true,
             "hold" => is_known = true,
             _ => {}
         }
@@ -91,6 +116,7 @@ async fn until_released(lines: &mut Lines, hold_s: u64) {
     if is_known {
         tokio::time::sleep(Duration::from_secs(hold_s)).await;
     }
+    false
 }
 
 async fn until_lost(session: &Session) {

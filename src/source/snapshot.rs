@@ -1,5 +1,6 @@
 //! One exported snapshot for everything that a clone reads.
 
+use super::footprint::{self, Footprint};
 use super::keeper::{KEEPER_NAME, export};
 use crate::pg::{ConnInfo, Error, Literal, Session};
 use secrecy::{ExposeSecret, SecretString};
@@ -45,12 +46,14 @@ enum Holder {
 const KEEPER_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Snapshot {
-    /// Takes a new snapshot, or adopts one that a keeper still holds.
+    /// Takes a new snapshot, or adopts one that a keeper or a new slot's walsender still holds.
+    /// With the snapshot of a slot goes the slot's `footprint`.
     pub async fn open(
         info: &ConnInfo,
         source_url: &SecretString,
         keeper: &Keeper,
         adopt: Option<&str>,
+        footprint: Option<&Footprint>,
     ) -> Result<Self, SnapshotError> {
         let (holder, name, xids) = match keeper {
             Keeper::Session => {
@@ -58,10 +61,14 @@ impl Snapshot {
                     Session::connect(info, KEEPER_NAME).await.map_err(SnapshotError::Source)?;
                 let (name, xids) =
                     export(&session, adopt).await.map_err(|error| lost_or(error, adopt))?;
+                if let Some(footprint) = footprint {
+                    let locked = footprint::lock_shared(&session, &footprint.slot_name).await;
+                    locked.map_err(SnapshotError::Source)?;
+                }
                 (Holder::Session { _session: session }, name, xids)
             }
             Keeper::Process { program, hold_s } => {
-                start_keeper(program, source_url, adopt, *hold_s).await?
+                start_keeper(program, (info, source_url), adopt, *hold_s, footprint).await?
             }
         };
         let session = Session::connect(info, "backlot").await.map_err(SnapshotError::Source)?;
@@ -144,9 +151,10 @@ fn lost_or(error: Error, adopt: Option<&str>) -> SnapshotError {
 
 async fn start_keeper(
     program: &PathBuf,
-    source_url: &SecretString,
+    (info, source_url): (&ConnInfo, &SecretString),
     adopt: Option<&str>,
     hold_s: u64,
+    footprint: Option<&Footprint>,
 ) -> Result<(Holder, String, String), SnapshotError> {
     let failed = |error: std::io::Error| SnapshotError::Keeper(error.to_string());
     let mut child = Command::new(program)
@@ -161,8 +169,14 @@ async fn start_keeper(
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(SnapshotError::Keeper("it has no standard streams".into()));
     };
-    let request =
-        format!("{}\n{}\n{hold_s}\n", source_url.expose_secret(), adopt.unwrap_or_default());
+    let request = format!(
+        "{}\n{}\n{hold_s}\n{}\n{}\n",
+        source_url.expose_secret(),
+        adopt.unwrap_or_default(),
+        footprint.map(Footprint::to_line).unwrap_or_default(),
+        // The keeper reads no environment and no password file.
+        info.password.as_ref().map_or("", |password| password.expose_secret())
+    );
     stdin.write_all(request.as_bytes()).await.map_err(failed)?;
     let mut lines = BufReader::new(stdout).lines();
     let answer = tokio::time::timeout(KEEPER_TIMEOUT, lines.next_line())

@@ -1,26 +1,38 @@
 //! The journal of a clone.
 
-use crate::pg::{Error, Session};
+use crate::catalog::RelationName;
+use crate::pg::{Error, Lsn, Session};
 
 const CREATE: &str = include_str!("sql/journal.sql");
 /// Key of the session lock that a clone or stream holds on its target: "backlot" in ASCII.
-const LOCK_KEY: i64 = 0x0062_6163_6b6c_6f74;
+pub(super) const LOCK_KEY: i64 = 0x0062_6163_6b6c_6f74;
 
 const LATEST: &str = "select run_id, source, source_system_identifier, snapshot_name, snapshot_xids, key_id, \
-     algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase \
+     algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase, \
+     slot_name, consistent_lsn::text as consistent_lsn, publications, owns_publications, timeline \
      from backlot.clone_run order by run_id desc limit 1";
 
+/// A bigint key is shown in two halves (lockfuncs.c `SET_LOCKTAG_INT64`).
+const LOCKED: &str = "select exists (select from pg_catalog.pg_locks l where l.locktype = 'advisory' and l.granted \
+     and l.objsubid = 1 and (l.classid::bigint << 32 | l.objid::bigint) = $1 \
+     and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()))";
+
 const BEGIN: &str = "insert into backlot.clone_run (source, source_system_identifier, snapshot_name, snapshot_xids, \
-     key_id, algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, array(select e.extname::text from pg_catalog.pg_extension e), 'schema') \
+     key_id, algorithm_version, dictionary_hash, config_hash, plan_hash, config, extensions_before, phase, \
+     slot_name, consistent_lsn, publications, owns_publications, timeline) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, array(select e.extname::text from pg_catalog.pg_extension e), 'schema', \
+     $11, $12::text::pg_lsn, $13, $14, $15) \
      returning run_id";
 
 const PLAN: &str = "insert into backlot.clone_range (run_id, range_id, relation, first_block, last_block) \
      select $1, r.* from rows from (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::text[]), \
      pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[])) r";
 
-const RANGES: &str = "select range_id, relation, first_block, last_block, done, row_count, byte_count, changed \
+const RANGES: &str = "select range_id, relation, first_block, last_block, done, row_count, byte_count, changed, overtaken \
      from backlot.clone_range where run_id = $1 order by range_id";
+
+const COPY_AGAIN: &str = "update backlot.clone_range set done = false, row_count = 0, byte_count = 0, changed = '{}', \
+     overtaken = overtaken or relation = any ($3) where run_id = $1 and relation = any ($2)";
 
 /// What must be the same for a killed clone to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +100,47 @@ pub struct Run {
     /// Extensions that were there before us.
     pub extensions_before: Vec<String>,
     pub phase: Phase,
+    /// With `--follow`.
+    pub slot: Option<RunSlot>,
+}
+
+/// The slot whose snapshot a clone reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSlot {
+    pub slot_name: String,
+    pub consistent_lsn: Lsn,
+    pub publications: Vec<String>,
+    pub owns_publications: bool,
+    pub timeline: i32,
+}
+
+impl Run {
+    /// The latest run of a target, whoever works on it; `None` if it has no journal.
+    pub async fn latest(session: &Session) -> Result<Option<Self>, Error> {
+        let there = "select pg_catalog.to_regclass('backlot.clone_run') is not null";
+        if !session.query_one(there, &[]).await?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let Some(row) = session.query_opt(LATEST, &[]).await? else { return Ok(None) };
+        Ok(Some(Self {
+            run_id: row.get("run_id"),
+            fingerprint: Fingerprint {
+                source: row.get("source"),
+                source_system_identifier: row.get("source_system_identifier"),
+                key_id: row.get("key_id"),
+                algorithm_version: row.get("algorithm_version"),
+                dictionary_hash: row.get("dictionary_hash"),
+                config_hash: row.get("config_hash"),
+                plan_hash: row.get("plan_hash"),
+            },
+            config: row.get("config"),
+            snapshot_name: row.get("snapshot_name"),
+            snapshot_xids: row.get("snapshot_xids"),
+            extensions_before: row.get("extensions_before"),
+            phase: Phase::parse(row.get("phase")),
+            slot: slot(&row)?,
+        }))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +158,8 @@ pub struct PlannedRange {
     pub byte_count: i64,
     /// Values changed, per mask of the table.
     pub changed: Vec<i64>,
+    /// The table was truncated or rewritten on the source before its copy was complete.
+    pub overtaken: bool,
 }
 
 /// The journal in one target database.
@@ -120,46 +175,33 @@ impl<'s> Journal<'s> {
         Ok(row.get::<_, bool>(0).then_some(Self { session }))
     }
 
+    /// For reading only: without the lock.
+    pub fn of(session: &'s Session) -> Self {
+        Self { session }
+    }
+
     pub async fn create(&self) -> Result<(), Error> {
         self.session.execute_all(&format!("begin;{CREATE}commit")).await
     }
 
+    /// True if a clone or a stream holds the target's lock.
+    pub async fn is_locked(session: &'s Session) -> Result<bool, Error> {
+        Ok(session.query_one(LOCKED, &[&LOCK_KEY]).await?.get(0))
+    }
+
     /// The latest run, if the target has a journal.
     pub async fn latest(&self) -> Result<Option<Run>, Error> {
-        let there = self
-            .session
-            .query_one("select pg_catalog.to_regclass('backlot.clone_run') is not null", &[])
-            .await?;
-        if !there.get::<_, bool>(0) {
-            return Ok(None);
-        }
-        let row = self.session.query_opt(LATEST, &[]).await?;
-        Ok(row.map(|row| Run {
-            run_id: row.get("run_id"),
-            fingerprint: Fingerprint {
-                source: row.get("source"),
-                source_system_identifier: row.get("source_system_identifier"),
-                key_id: row.get("key_id"),
-                algorithm_version: row.get("algorithm_version"),
-                dictionary_hash: row.get("dictionary_hash"),
-                config_hash: row.get("config_hash"),
-                plan_hash: row.get("plan_hash"),
-            },
-            config: row.get("config"),
-            snapshot_name: row.get("snapshot_name"),
-            snapshot_xids: row.get("snapshot_xids"),
-            extensions_before: row.get("extensions_before"),
-            phase: Phase::parse(row.get("phase")),
-        }))
+        Run::latest(self.session).await
     }
 
     pub async fn begin(
         &self,
         fingerprint: &Fingerprint,
         config: &str,
-        snapshot_name: &str,
-        xids: &str,
+        snapshot: (&str, &str),
+        slot: Option<&RunSlot>,
     ) -> Result<i64, Error> {
+        let (snapshot_name, xids) = snapshot;
         let row = self
             .session
             .query_one(
@@ -175,6 +217,11 @@ impl<'s> Journal<'s> {
                     &fingerprint.config_hash,
                     &fingerprint.plan_hash,
                     &config,
+                    &slot.map(|slot| &slot.slot_name),
+                    &slot.map(|slot| slot.consistent_lsn.to_string()),
+                    &slot.map(|slot| &slot.publications),
+                    &slot.map(|slot| slot.owns_publications),
+                    &slot.map(|slot| slot.timeline),
                 ],
             )
             .await?;
@@ -211,8 +258,24 @@ impl<'s> Journal<'s> {
             row_count: row.get("row_count"),
             byte_count: row.get("byte_count"),
             changed: row.get("changed"),
+            overtaken: row.get("overtaken"),
         };
         Ok(rows.iter().map(range).collect())
+    }
+
+    /// The tables' ranges are to be copied again, into tables that are emptied for it, all in one
+    /// transaction. `overtaken` are those of them that the source has replaced.
+    pub async fn copy_again(
+        &self,
+        run_id: i64,
+        tables: &[String],
+        overtaken: &[String],
+        targets: &[RelationName],
+    ) -> Result<(), Error> {
+        let targets = targets.iter().map(RelationName::sql).collect::<Vec<_>>().join(", ");
+        self.session.execute_all(&format!("begin; truncate {targets}")).await?;
+        self.session.execute(COPY_AGAIN, &[&run_id, &tables, &overtaken]).await?;
+        self.session.execute_all("commit").await
     }
 
     pub async fn enter(&self, run_id: i64, phase: Phase) -> Result<(), Error> {
@@ -223,8 +286,23 @@ impl<'s> Journal<'s> {
     }
 }
 
+fn slot(row: &tokio_postgres::Row) -> Result<Option<RunSlot>, Error> {
+    let Some(slot_name) = row.get::<_, Option<String>>("slot_name") else { return Ok(None) };
+    let lsn: &str = row.get("consistent_lsn");
+    Ok(Some(RunSlot {
+        slot_name,
+        consistent_lsn: lsn.parse().map_err(|_| Error::Protocol("an unreadable pg_lsn"))?,
+        publications: row.get("publications"),
+        owns_publications: row.get("owns_publications"),
+        timeline: row.get("timeline"),
+    }))
+}
+
+/// SQLSTATE (`division_by_zero`) of [`range_done_statement`] for a range that was done already.
+pub(crate) const ALREADY_DONE: &str = "22012";
+
 /// The statement that a data-path connection runs in the transaction of a range's COPY.
-/// Fails (division by zero) if the range was done already: that transaction must not commit.
+/// Fails with [`ALREADY_DONE`] if the range was done already: that transaction must not commit.
 pub(crate) fn range_done_statement(
     run_id: i64,
     range: RangeId,
@@ -237,6 +315,16 @@ pub(crate) fn range_done_statement(
         "with done as (update backlot.clone_range set done = true, row_count = {rows}, byte_count = {bytes}, \
          changed = '{{{changed}}}' where run_id = {run_id} and range_id = {} and not done returning 1) \
          select 1 / pg_catalog.count(*) from done; commit",
+        range.0
+    )
+}
+
+/// Asks whether a range is done: one row of rows, bytes and values changed (comma-separated),
+/// or none.
+pub(crate) fn range_result_query(run_id: i64, range: RangeId) -> String {
+    format!(
+        "select row_count, byte_count, pg_catalog.array_to_string(changed, ',') \
+         from backlot.clone_range where run_id = {run_id} and range_id = {} and done",
         range.0
     )
 }

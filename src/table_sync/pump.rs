@@ -11,7 +11,7 @@ use crate::catalog::RelationName;
 use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Interrupt};
 use crate::sink::CopyIn;
 use crate::source::{BlockRange, CopyOut};
-use crate::state::{RangeId, range_done_statement};
+use crate::state::{ALREADY_DONE, RangeId, range_done_statement, range_result_query};
 use crate::transform::{Stage, StageError, TableMask};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Mutex;
@@ -23,8 +23,8 @@ const QUEUE_CHUNKS: usize = 4;
 
 /// One range of one relation.
 pub struct RangeJob<'j> {
-    pub run_id: i64,
-    pub range_id: RangeId,
+    /// The run and the range that the journal notes with the rows; None: nothing is noted.
+    pub journal: Option<(i64, RangeId)>,
     pub source: &'j RelationName,
     /// The relation to write: the partition root if a rule may move rows between partitions.
     pub target: &'j RelationName,
@@ -61,6 +61,9 @@ pub enum RangeError {
     Target(#[source] Error),
     #[error("mask a row")]
     Mask(#[source] StageError),
+    /// Another transaction has committed the range: an earlier attempt's, whose answer was lost.
+    #[error("the range is done already")]
+    AlreadyDone,
     #[error("interrupted")]
     Interrupted,
 }
@@ -115,7 +118,7 @@ impl<'a> Lane<'a> {
         Ok(Self { out, into, abort })
     }
 
-    /// Copies one range and commits it together with its journal entry.
+    /// Copies one range and commits it, together with its journal entry if it has one.
     ///
     /// # Errors
     /// The lane cannot be used afterwards; the target has nothing of the range.
@@ -125,6 +128,29 @@ impl<'a> Lane<'a> {
             return Err(RangeError::Interrupted);
         }
         result
+    }
+
+    /// What the journal says of a range, if it is done.
+    pub fn done(
+        &mut self,
+        run_id: i64,
+        range_id: RangeId,
+    ) -> Result<Option<RangeResult>, RangeError> {
+        let query = range_result_query(run_id, range_id);
+        let rows = self.into.query(&query).map_err(RangeError::Target)?;
+        let Some([Some(rows), Some(bytes), Some(changed)]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let number = |text: &str| {
+            let malformed = Error::Protocol("a journal that cannot be read");
+            text.parse::<u64>().map_err(|_| RangeError::Target(malformed))
+        };
+        let counts = changed.split(',').filter(|count| !count.is_empty());
+        Ok(Some(RangeResult {
+            rows: number(rows)?,
+            bytes: number(bytes)?,
+            changed: counts.map(number).collect::<Result<_, _>>()?,
+        }))
     }
 
     fn transfer(&mut self, job: &RangeJob<'_>) -> Result<RangeResult, RangeError> {
@@ -149,8 +175,14 @@ impl<'a> Lane<'a> {
             Ok(written)
         })?;
         let rows = self.into.finish().map_err(RangeError::Target)?;
-        let note = range_done_statement(job.run_id, job.range_id, rows, bytes, &changed);
-        self.into.commit(&note).map_err(RangeError::Target)?;
+        let note = job.journal.map_or_else(
+            || "commit".to_owned(),
+            |(run_id, range_id)| range_done_statement(run_id, range_id, rows, bytes, &changed),
+        );
+        self.into.commit(&note).map_err(|error| match error.sqlstate() {
+            Some(ALREADY_DONE) => RangeError::AlreadyDone,
+            Some(_) | None => RangeError::Target(error),
+        })?;
         Ok(RangeResult { rows, bytes, changed })
     }
 }

@@ -7,12 +7,61 @@
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// A list of words, at least one.
-pub(crate) type Words = LazyLock<Box<[&'static str]>>;
+/// A sorted list of words, at least one. Packed, because a draw goes anywhere: the first names
+/// and where they begin take 28 kB and stay in the cache, slices of them would not.
+pub(crate) struct Words {
+    /// One word a line.
+    text: &'static str,
+    /// Where each begins, and where the next one would.
+    starts: Box<[u16]>,
+}
+
+impl Words {
+    fn new(text: &'static str) -> Self {
+        let mut next = 0;
+        let starts = text.lines().map(|word| {
+            let start = next;
+            next += word.len() + 1;
+            start
+        });
+        let mut starts = starts.collect::<Vec<_>>();
+        starts.push(next);
+        let short = |start| u16::try_from(start).expect("a list has less than 64 kB");
+        Self { text, starts: starts.into_iter().map(short).collect() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The word at a place below [`Words::len`].
+    pub(crate) fn at(&self, place: usize) -> &'static str {
+        let Some([start, next]) = self.starts.get(place..).and_then(|rest| rest.first_chunk())
+        else {
+            return "";
+        };
+        self.text.get(usize::from(*start)..usize::from(*next) - 1).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.text.lines()
+    }
+
+    pub(crate) fn contains(&self, word: &str) -> bool {
+        let starts = self.starts.split_last().map_or(&[][..], |(_, starts)| starts);
+        let order = |start: &u16| {
+            let rest = self.text.get(usize::from(*start)..).unwrap_or_default();
+            rest.lines().next().unwrap_or_default().cmp(word)
+        };
+        starts.binary_search_by(order).is_ok()
+    }
+}
 
 macro_rules! dictionaries {
     ($($name:ident = $file:literal;)*) => {
-        $(pub(crate) static $name: Words = LazyLock::new(|| words(include_str!($file)));)*
+        $(pub(crate) static $name: LazyLock<Words> =
+            LazyLock::new(|| Words::new(include_str!($file)));)*
 
         const FILES: &[(&str, &str)] = &[$(($file, include_str!($file))),*];
     };
@@ -26,10 +75,6 @@ dictionaries! {
     CITY_SUFFIXES = "dictionary/city_suffix.txt";
     COMPANY_WORDS = "dictionary/company_word.txt";
     COMPANY_SUFFIXES = "dictionary/company_suffix.txt";
-}
-
-fn words(text: &'static str) -> Box<[&'static str]> {
-    text.lines().collect()
 }
 
 static HASH: LazyLock<String> = LazyLock::new(|| {
@@ -75,6 +120,19 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_found_by_its_place_and_by_itself() {
+        for words in [&FIRST_NAMES, &STREET_SUFFIXES] {
+            assert_eq!(words.len(), words.iter().count());
+            for (place, word) in words.iter().enumerate() {
+                assert_eq!(words.at(place), word);
+                assert!(words.contains(word));
+            }
+            assert_eq!(words.at(words.len()), "");
+            assert!(!words.contains("") && !words.contains("Zzz"));
+        }
+    }
+
+    #[test]
     fn snapshots_hold_only_words_of_the_fake_crate() {
         for (words, source) in [
             (&FIRST_NAMES, EN::NAME_FIRST_NAME),
@@ -82,7 +140,7 @@ mod tests {
             (&STREET_SUFFIXES, EN::ADDRESS_STREET_SUFFIX),
             (&CITY_SUFFIXES, EN::ADDRESS_CITY_SUFFIX),
         ] {
-            assert!(words.iter().all(|word| source.contains(word)));
+            assert!(words.iter().all(|word| source.contains(&word)));
         }
     }
 }

@@ -1,8 +1,23 @@
 //! Keys: the root key of a project and the keyed functions derived from it.
 //!
 //! `K_domain = HKDF-SHA256(root, info = "backlot/v1/" ‖ domain)`, and every fake is a function of
-//! `HMAC-SHA256(K_domain, tag ‖ len ‖ canonical)`. Everything here is deterministic, allocates
+//! `F(K_domain, tag ‖ len ‖ canonical)` ([`DomainKey::prf`]), or of SipHash-2-4 where the value is
+//! a number ([`DomainKey::below`], `permute`). Everything here is deterministic, allocates
 //! nothing per value, and is wiped from memory when dropped. No key has a `Debug` or a `Display`.
+//!
+//! `F` is SHA-256's compression function, keyed by its chaining value and iterated over blocks of
+//! which the first holds the length. Why that is a PRF:
+//! - A value of up to 55 bytes is one block, and `F` is the keyed compression function itself.
+//!   That this is a PRF is what the security of HMAC-SHA256 is derived from (Bellare, "New proofs
+//!   for NMAC and HMAC", 2006).
+//! - A longer value is a cascade, which is a PRF under the same assumption if no message begins
+//!   another (Bellare, Canetti, Krawczyk, "Pseudorandom functions revisited", 1996). None does:
+//!   messages of two lengths differ in the first block, those of one length are equally long.
+//! - For the same reason there is nothing to extend: who knows the whole image of a value can go
+//!   on compressing, but what comes out is the image of no value.
+//!
+//! HMAC's second pass protects where messages may begin one another. Here it would double the
+//! cost of a value and protect against nothing. Unlike HMAC, `F` is no standard of its own.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, block_api::compress256};
@@ -10,19 +25,10 @@ use siphasher::sip::SipHasher24;
 use zeroize::{Zeroize, Zeroizing};
 
 const BLOCK_BYTES: usize = 64;
-/// SHA-256's initial state (FIPS 180-4, 5.3.3).
-const SHA256_IV: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
+/// Tag and length at the start of a message.
+const HEAD_BYTES: usize = 9;
 /// PRF tags from here on belong to this module; canonical values use smaller ones.
-const TAG_FEISTEL: u8 = 0xf0;
+const TAG_SIPHASH: u8 = 0xf0;
 const TAG_STREAM: u8 = 0xf1;
 
 /// The 32-byte root key. Not `Debug`, not `Serialize`.
@@ -132,56 +138,44 @@ fn decode_base64(text: &str, key: &mut [u8; 32]) -> Result<(), KeyError> {
     }
 }
 
-/// The key of one semantic class, with the HMAC's inner and outer states computed once.
+/// The key of one semantic class.
 pub struct DomainKey {
-    inner: [u32; 8],
-    outer: [u32; 8],
-    /// The chaining value of [`Stream`]: independent of `inner` and `outer`.
+    /// The chaining value that keys [`DomainKey::prf`].
+    chain: [u32; 8],
+    /// The chaining value of [`Stream`]: independent of `chain`.
     stream: [u32; 8],
-    feistel: SipHasher24,
+    siphash: SipHasher24,
 }
 
 impl DomainKey {
     fn new(key: &[u8; 32]) -> Self {
         let mut state = Self {
-            inner: pad_state(key, 0x36),
-            outer: pad_state(key, 0x5c),
+            chain: bytes_to_words(key),
             stream: [0; 8],
-            feistel: SipHasher24::new_with_keys(0, 0),
+            siphash: SipHasher24::new_with_keys(0, 0),
         };
         let seed = Zeroizing::new(state.prf(TAG_STREAM, b"stream"));
-        for (word, bytes) in state.stream.iter_mut().zip(seed.as_chunks().0) {
-            *word = u32::from_be_bytes(*bytes);
-        }
-        let seed = Zeroizing::new(state.prf(TAG_FEISTEL, b"feistel"));
+        state.stream = bytes_to_words(&seed);
+        let seed = Zeroizing::new(state.prf(TAG_SIPHASH, b"siphash"));
         if let Some(key) = seed.first_chunk() {
-            state.feistel = SipHasher24::new_with_key(key);
+            state.siphash = SipHasher24::new_with_key(key);
         }
         state
     }
 
-    /// `HMAC-SHA256(K_domain, tag ‖ length as u64 big-endian ‖ canonical)`.
+    /// `F(K_domain, tag ‖ length as u64 big-endian ‖ canonical ‖ zeros to a whole block)`; see the
+    /// module. The length says where the value ends, so zeros need no mark.
     pub fn prf(&self, tag: u8, canonical: &[u8]) -> [u8; 32] {
-        let mut inner = self.inner;
-        if let Some(block) = last_block(tag, canonical) {
-            compress256(&mut inner, &[block]);
-        } else {
-            let mut hash = Absorb::new(inner);
-            hash.update(&[tag]);
-            hash.update(&(canonical.len() as u64).to_be_bytes());
-            hash.update(canonical);
-            inner = hash.finish();
+        let first = canonical.len().min(BLOCK_BYTES - HEAD_BYTES);
+        let (first, rest) = canonical.split_at_checked(first).unwrap_or_default();
+        let mut head = [tag; HEAD_BYTES];
+        head[1..].copy_from_slice(&(canonical.len() as u64).to_be_bytes());
+        let mut state = self.chain;
+        compress256(&mut state, &[block(&head, first)]);
+        for chunk in rest.chunks(BLOCK_BYTES) {
+            compress256(&mut state, &[block(&[], chunk)]);
         }
-        // The digest, its end mark, and the length of a padded key and a digest in bits.
-        let mut block = [0; BLOCK_BYTES];
-        for (chunk, word) in block.as_chunks_mut().0.iter_mut().zip(inner) {
-            *chunk = word.to_be_bytes();
-        }
-        block[32] = 0x80;
-        block[62] = 3;
-        let mut outer = self.outer;
-        compress256(&mut outer, &[block]);
-        words_to_bytes(outer)
+        words_to_bytes(state)
     }
 
     /// An endless keyed sequence for one value: first the PRF's own 32 bytes, then blocks
@@ -191,96 +185,47 @@ impl DomainKey {
         Stream { chain: self.stream, seed, block: seed, used: 0, counter: 0 }
     }
 
+    /// A draw below `bound` for a number: SipHash-2-4, at a quarter of the PRF's cost. Its messages
+    /// have 9 bytes, those of `permute` 16 and 24: under one key, none is another's.
+    pub fn below(&self, tag: u8, number: u64, bound: u32) -> u32 {
+        let mut message = [tag; HEAD_BYTES];
+        message[1..].copy_from_slice(&number.to_be_bytes());
+        let product = u128::from(self.siphash.hash(&message)) * u128::from(bound);
+        u32::try_from(product >> 64).unwrap_or(0)
+    }
+
     /// SipHash-2-4 under a key of its own: the round function of [`super::permute`].
     pub(super) fn feistel(&self) -> &SipHasher24 {
-        &self.feistel
+        &self.siphash
     }
 }
 
 impl Drop for DomainKey {
     fn drop(&mut self) {
-        self.inner.zeroize();
-        self.outer.zeroize();
+        self.chain.zeroize();
         self.stream.zeroize();
-        self.feistel = SipHasher24::new_with_keys(0, 0);
+        self.siphash = SipHasher24::new_with_keys(0, 0);
     }
 }
 
-fn pad_state(key: &[u8; 32], pad: u8) -> [u32; 8] {
-    let mut block = Zeroizing::new([pad; BLOCK_BYTES]);
-    for (byte, key_byte) in block.iter_mut().zip(key) {
-        *byte ^= key_byte;
-    }
-    let mut state = SHA256_IV;
-    compress256(&mut state, &[*block]);
-    state
-}
-
-/// The only block of a short message (most values are), padded as SHA-256 wants it; `None` if
-/// the message is longer.
-fn last_block(tag: u8, canonical: &[u8]) -> Option<[u8; BLOCK_BYTES]> {
-    const HEAD_BYTES: usize = 9;
+/// `head ‖ body ‖ zeros`, which fit.
+fn block(head: &[u8], body: &[u8]) -> [u8; BLOCK_BYTES] {
     let mut block = [0; BLOCK_BYTES];
-    let end = HEAD_BYTES + canonical.len();
-    if end > BLOCK_BYTES - HEAD_BYTES {
-        return None;
+    if let Some((start, rest)) = block.split_at_mut_checked(head.len())
+        && let Some(rest) = rest.get_mut(..body.len())
+    {
+        start.copy_from_slice(head);
+        rest.copy_from_slice(body);
     }
-    block[0] = tag;
-    block[1..HEAD_BYTES].copy_from_slice(&(canonical.len() as u64).to_be_bytes());
-    block.get_mut(HEAD_BYTES..end)?.copy_from_slice(canonical);
-    *block.get_mut(end)? = 0x80;
-    let length_bits = ((BLOCK_BYTES + end) as u64) * 8;
-    block[56..].copy_from_slice(&length_bits.to_be_bytes());
-    Some(block)
+    block
 }
 
-/// SHA-256 continued from a state that has absorbed exactly one block.
-struct Absorb {
-    state: [u32; 8],
-    block: [u8; BLOCK_BYTES],
-    filled: usize,
-    total_bytes: u64,
-}
-
-impl Absorb {
-    fn new(state: [u32; 8]) -> Self {
-        Self { state, block: [0; BLOCK_BYTES], filled: 0, total_bytes: BLOCK_BYTES as u64 }
+fn bytes_to_words(bytes: &[u8; 32]) -> [u32; 8] {
+    let mut words = [0; 8];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
     }
-
-    fn update(&mut self, mut bytes: &[u8]) {
-        self.total_bytes += bytes.len() as u64;
-        while !bytes.is_empty() {
-            let free = self.block.get_mut(self.filled..).unwrap_or_default();
-            let count = free.len().min(bytes.len());
-            let (head, tail) = bytes.split_at(count);
-            if let Some(slot) = free.get_mut(..count) {
-                slot.copy_from_slice(head);
-            }
-            self.filled += count;
-            bytes = tail;
-            if self.filled == BLOCK_BYTES {
-                compress256(&mut self.state, &[self.block]);
-                self.filled = 0;
-            }
-        }
-    }
-
-    fn finish(mut self) -> [u32; 8] {
-        let length_bits = self.total_bytes * 8;
-        if let Some([end, rest @ ..]) = self.block.get_mut(self.filled..) {
-            *end = 0x80;
-            rest.fill(0);
-        }
-        if self.filled + 9 > BLOCK_BYTES {
-            compress256(&mut self.state, &[self.block]);
-            self.block = [0; BLOCK_BYTES];
-        }
-        if let Some(tail) = self.block.last_chunk_mut() {
-            *tail = length_bits.to_be_bytes();
-        }
-        compress256(&mut self.state, &[self.block]);
-        self.state
-    }
+    words
 }
 
 fn words_to_bytes(state: [u32; 8]) -> [u8; 32] {
@@ -292,7 +237,7 @@ fn words_to_bytes(state: [u32; 8]) -> [u8; 32] {
 }
 
 /// An endless keyed sequence of bytes for one value. Block n + 1 is SHA-256's compression of
-/// (seed ‖ n) under a secret chaining value: a PRF by the assumption HMAC itself rests on.
+/// (seed ‖ n) under a secret chaining value: a PRF by the assumption that the module names.
 pub struct Stream {
     chain: [u32; 8],
     seed: [u8; 32],
@@ -317,25 +262,31 @@ impl Stream {
         self.used = 0;
     }
 
-    pub fn byte(&mut self) -> u8 {
-        if self.used == self.block.len() {
+    /// The next `N` bytes, at most a block; what is left of a block is dropped if it is shorter.
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        if self.used + N > self.block.len() {
             self.refill();
         }
-        let byte = self.block.get(self.used).copied().unwrap_or_default();
-        self.used += 1;
+        let next = self.block.get(self.used..).and_then(<[u8]>::first_chunk);
+        self.used += N;
+        next.copied().unwrap_or([0; N])
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        let [byte] = self.take();
         byte
     }
 
     pub fn u16(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte(), self.byte()])
+        u16::from_be_bytes(self.take())
     }
 
     pub fn u32(&mut self) -> u32 {
-        u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
+        u32::from_be_bytes(self.take())
     }
 
     pub fn u64(&mut self) -> u64 {
-        (u64::from(self.u32()) << 32) | u64::from(self.u32())
+        u64::from_be_bytes(self.take())
     }
 
     /// A number below `bound` by multiply-shift: 0 if `bound` is 0.
@@ -358,17 +309,40 @@ mod tests {
         RootKey::new(std::array::from_fn(|index| u8::try_from(index).unwrap()))
     }
 
+    /// Expected: SHA-256's compression function written out in Python, keyed and iterated as the
+    /// module says.
     #[test]
-    fn prf_is_hmac_sha256_over_tag_length_and_value() {
-        let root = root();
-        let key = root.expand(&[b"backlot/v1/", b"email"]);
-        let domain = root.domain("email");
-        for length in [0_usize, 1, 45, 46, 47, 54, 55, 56, 63, 64, 65, 119, 128, 1000] {
-            let value: Vec<u8> =
-                (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
-            let expected = hmac(&key, &[&[7], &(length as u64).to_be_bytes(), &value]);
-            assert_eq!(domain.prf(7, &value), expected, "{length} bytes");
+    fn prf_is_the_keyed_compression_function_over_tag_length_and_value() {
+        let domain = root().domain("email");
+        for (length, expected) in [
+            (0, "912a6f1fdb19de6b6a6c0d5dc4dcfce269fe636362d21fa0990a48d280c8d631"),
+            (20, "7dd509ab3559c248e0b624ca793a70c358c87379f5126beb211979940fec15b4"),
+            (55, "12285cb1746e829e0060c18c72933eb26ce466504bf8cd0db45789001f2163f5"),
+            (56, "fdc43b22a3c5af33525cfd22730b71cf756f7a29231cedec24b63806f2bef0fa"),
+            (119, "a341063743c30b85e2337ba8b17a18b112030ad940027ca6df08c2999214c2b0"),
+            (120, "a04f9029e4be12a8c3160e660914423ba64003c37a2d0fab8bf716ff885a74c6"),
+            (1000, "7375f17e906ea2cad2b045e68c6816aa508ae0d43895ca511d22a515fedd6d54"),
+        ] {
+            let value: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            assert_eq!(hex::encode(domain.prf(7, &value)), expected, "{length} bytes");
         }
+    }
+
+    #[test]
+    fn the_zeros_of_a_block_are_no_part_of_a_value() {
+        let domain = root().domain("email");
+        let images: std::collections::HashSet<[u8; 32]> =
+            (0..300).map(|length| domain.prf(7, &vec![0; length])).collect();
+        assert_eq!(images.len(), 300);
+    }
+
+    #[test]
+    fn draws_for_numbers_stay_below_their_bound_and_reach_it() {
+        let domain = root().domain("email");
+        let draws: std::collections::HashSet<u32> =
+            (0..1000).map(|number| domain.below(1, number, 10)).collect();
+        assert_eq!(draws, (0..10).collect());
+        assert_eq!(domain.below(1, 5, 0), 0);
     }
 
     #[test]
@@ -411,6 +385,8 @@ mod tests {
         assert_ne!(one.prf(1, b"x"), two.prf(1, b"x"));
         assert_ne!(one.prf(1, b"x"), one.prf(2, b"x"));
         assert_ne!(one.feistel().hash(b"x"), two.feistel().hash(b"x"));
+        assert_ne!(one.below(1, 1, u32::MAX), two.below(1, 1, u32::MAX));
+        assert_ne!(one.below(1, 1, u32::MAX), one.below(2, 1, u32::MAX));
         assert_ne!(one.prf(1, b"x"), RootKey::new([9; 32]).domain("email").prf(1, b"x"));
     }
 

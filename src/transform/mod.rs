@@ -18,8 +18,13 @@ mod codec;
 mod dictionary;
 mod permute;
 mod stage;
+mod stored;
 mod value;
 
 pub use rule::{DateUnit, Rule, Transform, UnknownPath};
-pub use stage::{ColumnMask, Frames, KeepAll, Stage, StageError, TableMask, Treatment};
+pub use stage::{
+    ColumnMask, Frames, KeepAll, MaskedRow, MaskedRows, Stage, StageError, TableMask, Treatment,
+    TupleStage,
+};
+pub use stored::{Found, Reader};
 pub use value::{Fault, Output, Shape, Value};

@@ -2,15 +2,25 @@
 //!
 //! [`Frames`] is what may reach a sink. It has two makers: [`Stage::run`], and [`KeepAll::pass`]
 //! for a table of which every column is kept by decision. Nothing else in the crate can make one.
+//! The rows of a stream have [`MaskedRows`] and [`TupleStage`] instead.
 
 mod binary;
+mod field;
 mod memo;
+mod rows;
 mod text;
+mod tuple;
 
 use crate::pg::{Format, Kind};
 use crate::transform::Fault;
 use crate::transform::op::Op;
+use field::Workspace;
 use memo::Memo;
+
+pub(super) use field::push_canonical;
+pub use rows::{MaskedRow, MaskedRows};
+pub(super) use text::unescape;
+pub use tuple::TupleStage;
 
 /// Masked or explicitly kept rows as CopyData messages, ready to send.
 #[derive(Clone, Copy)]
@@ -74,6 +84,10 @@ impl TableMask {
 pub enum StageError {
     #[error("column {column}: {fault}")]
     Column { column: String, fault: Fault },
+    #[error("column {column}: a column that keys its rule was not sent with the row")]
+    Subject { column: String },
+    #[error("column {column}: the row is too short to hold it")]
+    Missing { column: String },
     #[error("the source's COPY stream is not in the format that was asked for")]
     Stream,
 }
@@ -95,10 +109,7 @@ pub struct Stage<'m> {
 struct Scratch {
     /// Start and length of each field of the row; `None` is NULL.
     fields: Vec<Option<(usize, usize)>>,
-    decoded: Vec<u8>,
-    subject: Vec<u8>,
-    made: Vec<u8>,
-    element: Vec<u8>,
+    work: Workspace,
     unescaped: Vec<u8>,
     encoded: Vec<u8>,
 }

@@ -1,10 +1,18 @@
 //! `backlot clone …`
 
 mod config;
+mod follower;
+mod metrics;
 mod planner;
 mod preview;
 mod report;
+mod resync;
+mod retry;
 mod start;
+mod status;
+mod stop;
+mod stream;
+mod verify;
 
 use super::Global;
 use super::failure::Failure;
@@ -14,24 +22,55 @@ use std::path::PathBuf;
 pub(super) use planner::{Selection, decide};
 pub(super) use preview::table as preview_table;
 pub(super) use report::{print_brief, print_summary};
-pub(super) use start::{default_jobs, supervised};
+pub(super) use start::{GRACE, default_jobs, supervised};
+
+#[derive(Args)]
+pub(super) struct CloneArgs {
+    /// Write into this branch of the project [default: the checked-out branch]
+    #[arg(long, value_name = "BRANCH", global = true)]
+    target_branch: Option<String>,
+    #[command(subcommand)]
+    verb: CloneVerb,
+}
+
+impl CloneArgs {
+    pub(super) fn target_branch(&self) -> Option<&str> {
+        self.target_branch.as_deref()
+    }
+
+    pub(super) fn is_start(&self) -> bool {
+        matches!(self.verb, CloneVerb::Start(_))
+    }
+}
 
 #[derive(Subcommand)]
 pub(super) enum CloneVerb {
     /// Copy a source into an empty target, anonymized; goes on where an interrupted clone stopped
     Start(start::StartArgs),
+    /// Follow the source from where the clone, or the last stream, stopped
+    Stream(stream::StreamArgs),
+    /// Copy tables again while the stream goes on
+    Resync(resync::ResyncArgs),
+    /// End the stream of a target for good: drop its slot and publications; the data stays
+    Stop(stop::StopArgs),
     /// Find personal data in the source and write a transforms.yaml that decides every column
     Config(config::ConfigArgs),
     /// Show what a clone would make of some rows: shapes before, values after
     Preview(preview::PreviewArgs),
+    /// Show how far the clone and the stream of a target have come
+    Status(status::StatusArgs),
+    /// Apply quarantined transactions again
+    Retry(retry::RetryArgs),
+    /// Prove that a target is what its rules make of the source; count orphans, look for leaks
+    Verify(verify::VerifyArgs),
 }
 
 /// How the source, the key and the rules are named.
 #[derive(Args, Clone)]
-pub(super) struct SourceArgs {
+pub(in crate::cli) struct SourceArgs {
     /// The database to copy (or BACKLOT_SOURCE_URL); it is only read
     #[arg(long, value_name = "URL")]
-    source_url: Option<String>,
+    pub(in crate::cli) source_url: Option<String>,
     /// Rules for columns; without it the rules are detected
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -55,10 +94,32 @@ pub(super) struct SourceArgs {
     sample_rows: u32,
 }
 
-pub(super) async fn run(verb: CloneVerb, global: &Global) -> Result<(), Failure> {
-    match verb {
+impl SourceArgs {
+    /// A configuration file and nothing else.
+    fn of_config(config: PathBuf) -> Self {
+        Self {
+            source_url: None,
+            config: Some(config),
+            key_file: None,
+            tables: Vec::new(),
+            exclude: Vec::new(),
+            schema_only: Vec::new(),
+            filters: Vec::new(),
+            sample_rows: 200,
+        }
+    }
+}
+
+pub(super) async fn run(args: CloneArgs, global: &Global) -> Result<(), Failure> {
+    match args.verb {
         CloneVerb::Start(args) => start::run(args, global).await,
+        CloneVerb::Stream(args) => stream::run(args, global).await,
+        CloneVerb::Resync(args) => resync::run(args, global).await,
+        CloneVerb::Stop(args) => stop::run(args, global).await,
         CloneVerb::Config(args) => config::run(args, global).await,
         CloneVerb::Preview(args) => preview::run(args, global).await,
+        CloneVerb::Status(args) => status::run(args, global).await,
+        CloneVerb::Retry(args) => retry::run(args, global).await,
+        CloneVerb::Verify(args) => verify::run(args, global).await,
     }
 }

@@ -1,7 +1,7 @@
 //! From configuration file, flags and detection to the plan of a clone.
 
 use super::SourceArgs;
-use crate::catalog::{Catalog, RelationName};
+use crate::catalog::{Catalog, RelationKind, RelationName, Table, TableId};
 use crate::cli::failure::Failure;
 use crate::clone::{CloneError, Decided};
 use crate::detect::{self, SampleError};
@@ -9,6 +9,7 @@ use crate::pg::{ConnInfo, Error, Literal, Session};
 use crate::transform::plan::{Decisions, Plan, bind};
 use crate::transform::spec::{Diagnostic, Pattern, Place, Placed, Spec, TableSpec, parse};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// What the user asked for, before a catalog is known.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ struct Flags {
 }
 
 impl Selection {
-    pub(super) fn read(args: &SourceArgs) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(args: &SourceArgs) -> Result<Self, Failure> {
         let (text, file) = match &args.config {
             None => (String::new(), "transforms.yaml".to_owned()),
             Some(path) => {
@@ -67,6 +68,26 @@ impl Selection {
     pub(in crate::cli) fn detected(sample_rows: u32) -> Self {
         let spec = Spec { file: "transforms.yaml".into(), ..Spec::default() };
         Self { spec, flags: Flags::default(), sample_rows, hash: "detected".into() }
+    }
+
+    /// Publications that an owner made beforehand.
+    pub(in crate::cli) fn publications(&self) -> &[Placed<String>] {
+        &self.spec.publications
+    }
+
+    /// The tables that would be copied.
+    pub(in crate::cli) fn copied(&self, catalog: &Catalog) -> BTreeSet<TableId> {
+        let spec = self.over(self.spec.clone());
+        let is_copied = |table: &Table| {
+            let empty = spec.schema_only.iter().any(|empty| empty.value.matches(&table.name));
+            table.kind == RelationKind::Table && is_selected(&spec, &table.name) && !empty
+        };
+        catalog.iter().filter(|(_, table)| is_copied(table)).map(|(id, _)| id).collect()
+    }
+
+    /// The configuration's name, for messages.
+    pub(super) fn file(&self) -> &str {
+        &self.spec.file
     }
 
     /// The file with the flags on top of it.

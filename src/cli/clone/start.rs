@@ -1,12 +1,14 @@
 //! `backlot clone start`
 
+use super::stream::{follow, plain};
 use super::{Selection, SourceArgs, decide, print_summary};
 use crate::cli::display::{Display, Style};
 use crate::cli::failure::Failure;
-use crate::cli::{Global, environment, output};
-use crate::clone::{self, Options, Progress, RANGE_BYTES, Stage, Summary};
+use crate::cli::{Global, environment, output, project};
+use crate::clone::{self, Follow, Options, Progress, RANGE_BYTES, Stage, Summary};
 use crate::pg::{ConnInfo, Format, Session};
-use crate::source::Keeper;
+use crate::source::{Keeper, is_slot_name};
+use crate::stream;
 use crate::table_sync::Abort;
 use crate::transform::key::RootKey;
 use clap::{Args, ValueEnum};
@@ -42,9 +44,29 @@ pub(in crate::cli) struct StartArgs {
     /// How long the source's snapshot is held for a resume after a crash (0s: not at all)
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = crate::cli::parse_duration)]
     hold_snapshot: Duration,
+    /// Follow the source from the clone's own snapshot on: makes a replication slot and publications
+    /// there. once: until it has caught up; later: leave following to `clone stream`
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
+    follow: Option<FollowArg>,
+    /// Name of the replication slot, instead of one made from the target
+    #[arg(long, value_name = "NAME", requires = "follow", value_parser = slot_name)]
+    slot: Option<String>,
+    /// Have the slot synchronised to the source's standbys (PostgreSQL 17 and newer)
+    #[arg(long, requires = "follow")]
+    failover: bool,
+    /// Longest wait for running transactions, which hold up a new replication slot
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "follow", hide_short_help = true, value_parser = crate::cli::parse_duration)]
+    slot_wait: Duration,
     /// Heap per range, in MiB
     #[arg(long, value_name = "MIB", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=65536))]
     range_size: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FollowArg {
+    Now,
+    Once,
+    Later,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,9 +78,11 @@ enum FormatArg {
 /// Lanes by default: more only fight for the same servers' cores.
 const JOBS_LIMIT: usize = 8;
 /// After Ctrl-C the lanes get this long to let go.
-const GRACE: Duration = Duration::from_secs(10);
+pub(in crate::cli) const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: StartArgs, global: &Global) -> Result<(), Failure> {
+    let has_url = args.target_url.is_some() || environment::text("BACKLOT_TARGET_URL").is_some();
+    project::check_unnamed_target(has_url)?;
     let selection = Selection::read(&args.source)?;
     let key = environment::key(args.source.key_file.as_deref())?;
     let options = options(&args, &selection).await?;
@@ -69,7 +93,17 @@ pub(super) async fn run(args: StartArgs, global: &Global) -> Result<(), Failure>
         return print_summary(&summary, global, true);
     }
     let summary = supervised(&options, &selection, &key, global).await?;
-    print_summary(&summary, global, false)
+    print_summary(&summary, global, false)?;
+    let until_caught_up = match args.follow {
+        Some(FollowArg::Now) => false,
+        Some(FollowArg::Once) => true,
+        Some(FollowArg::Later) | None => return Ok(()),
+    };
+    let stream = stream::Options {
+        until_caught_up,
+        ..plain(options.source.clone(), options.target.clone())
+    };
+    follow(&stream, &Arc::new(key), &Arc::default(), global).await
 }
 
 async fn options(args: &StartArgs, selection: &Selection) -> Result<Options, Failure> {
@@ -83,7 +117,19 @@ async fn options(args: &StartArgs, selection: &Selection) -> Result<Options, Fai
     let program = std::env::current_exe()
         .map_err(|error| Failure::internal(format!("find this program: {error}")))?;
     let hold_s = args.hold_snapshot.as_secs();
-    let keeper = if hold_s == 0 { Keeper::Session } else { Keeper::Process { program, hold_s } };
+    // A slot must not outlive the clone that it was made for: that is the keeper process's work.
+    let keeper = if hold_s == 0 && args.follow.is_none() {
+        Keeper::Session
+    } else {
+        Keeper::Process { program, hold_s }
+    };
+    let follow = args.follow.map(|_| Follow {
+        slot_name: args.slot.clone(),
+        publications: selection.publications().to_vec(),
+        config_file: selection.file().to_owned(),
+        failover: args.failover,
+        slot_wait: args.slot_wait,
+    });
     let tools = environment::tools(source_major(&source).await?)?;
     Ok(Options {
         tools,
@@ -92,6 +138,7 @@ async fn options(args: &StartArgs, selection: &Selection) -> Result<Options, Fai
         target,
         config_hash: selection.hash.clone(),
         keeper,
+        follow,
         jobs: args.jobs.map_or_else(default_jobs, usize::from),
         replace: args.replace,
         restart: args.restart,
@@ -102,6 +149,14 @@ async fn options(args: &StartArgs, selection: &Selection) -> Result<Options, Fai
         },
         range_bytes: args.range_size.map_or(RANGE_BYTES, |mib| mib * 1024 * 1024),
     })
+}
+
+fn slot_name(text: &str) -> Result<String, String> {
+    if is_slot_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("lower-case letters, digits and underscores, at most 45 of them".to_owned())
+    }
 }
 
 pub(in crate::cli) fn default_jobs() -> usize {
@@ -140,29 +195,62 @@ pub(in crate::cli) async fn supervised(
     let planner = planner(selection, &options.source);
     let job = clone::run(options, &planner, key, &progress, &abort);
     let mut job = Box::pin(job);
-    let result = tokio::select! {
-        result = &mut job => result.map_err(Failure::from),
-        () = interrupted(global.json) => {
-            abort.fire();
-            // The lanes' transactions roll back; what is committed is in the journal. A swap is
-            // brought to its end. All else is done again.
-            let grace = match progress.stage() {
-                Stage::Data | Stage::Swapping | Stage::Done => GRACE,
-                Stage::Connecting | Stage::Planning | Stage::Schema | Stage::PostData
-                | Stage::Finishing => Duration::ZERO,
-            };
-            if let Ok(Ok(summary)) = tokio::time::timeout(grace, &mut job).await {
-                return Ok(summary);
-            }
-            Err(Failure::interrupted("interrupted; what is copied is kept").hint(format!(
-                "run the same command again within {} and it goes on from the same snapshot{}",
-                hold_time(&options.keeper),
-                if options.replace { "; the target is untouched" } else { "" },
-            )))
+    let stopped = tokio::select! {
+        result = &mut job => {
+            drop(display);
+            return result.map_err(Failure::from);
         }
+        () = interrupted(global.json) => None,
+        limit = over(global.timeout) => Some(limit),
     };
+    let stage = progress.stage();
+    abort.fire();
+    // The lanes' transactions roll back; what is committed is in the journal. A swap is brought to
+    // its end. All else is done again.
+    let grace = match stage {
+        Stage::Data | Stage::Swapping | Stage::Done => GRACE,
+        // What was made on the source is taken away again.
+        Stage::Connecting | Stage::Planning if options.follow.is_some() => GRACE,
+        Stage::Connecting
+        | Stage::Planning
+        | Stage::Schema
+        | Stage::PostData
+        | Stage::Finishing => Duration::ZERO,
+    };
+    let ended = tokio::time::timeout(grace, &mut job).await;
     drop(display);
-    result
+    match (ended, stopped) {
+        (Ok(Ok(summary)), _) => Ok(summary),
+        (_, Some(limit)) => Err(Failure::timeout(limit)),
+        (_, None) => {
+            Err(Failure::interrupted("interrupted; what is copied is kept")
+                .hint(go_on(options, stage)))
+        }
+    }
+}
+
+/// What an interrupted clone says.
+fn go_on(options: &Options, stage: Stage) -> String {
+    let target = if options.replace { "; the target is untouched" } else { "" };
+    if options.follow.is_some() && matches!(stage, Stage::Connecting | Stage::Planning) {
+        return format!("nothing is left on the source: run the same command again{target}");
+    }
+    let slot = if options.follow.is_some() {
+        "; that long the source keeps the replication slot, which `backlot clone stop` drops at once"
+    } else {
+        ""
+    };
+    format!(
+        "run the same command again within {} and it goes on from the same snapshot{slot}{target}",
+        hold_time(&options.keeper)
+    )
+}
+
+/// Ends when the time is over.
+async fn over(limit: Option<Duration>) -> Duration {
+    let Some(limit) = limit else { return std::future::pending().await };
+    tokio::time::sleep(limit).await;
+    limit
 }
 
 fn hold_time(keeper: &Keeper) -> String {

@@ -117,6 +117,7 @@ fn options(stage: &Stage) -> Result<Options, Failure> {
         tools: environment::tools(stage.major)?,
         config_hash: "demo".into(),
         keeper: Keeper::Process { program, hold_s: 60 },
+        follow: None,
         jobs: super::clone::default_jobs(),
         replace: false,
         restart: false,

@@ -1,6 +1,7 @@
 //! The socket under a [`Wire`](super::Wire): TCP, TLS over TCP, or a Unix socket.
 
 use super::SILENCE_TIMEOUT;
+use super::certificate::end_point;
 use crate::pg::{ConnInfo, Error, SslMode, tls};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -9,12 +10,19 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Socket buffers: enough that neither side waits for the other's scheduling.
 const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// A peer that acknowledges nothing, or takes nothing in, for this long is gone. Keepalives do not
+/// tell while bytes are under way, and retransmission alone would go on for a quarter of an hour.
+/// Long, because a paused server or one that waits for a lock takes nothing in either.
+#[cfg(target_os = "linux")]
+const UNANSWERED_TIMEOUT: Duration = Duration::from_mins(5);
 
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -62,6 +70,43 @@ impl Stream {
         negotiate_tls(info, stream)
     }
 
+    /// What binds an authentication to this TLS connection; None without TLS, or if the
+    /// certificate's signature has no hash.
+    pub(super) fn end_point(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tls(stream) => end_point(stream.conn.peer_certificates()?.first()?),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// The socket, to be polled.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+
+    /// True if bytes are decrypted and not yet read: the socket does not show them.
+    pub(super) fn has_plaintext(&mut self) -> bool {
+        match self {
+            Self::Tls(stream) => stream
+                .conn
+                .process_new_packets()
+                .is_ok_and(|state| state.plaintext_bytes_to_read() > 0),
+            Self::Tcp(_) | Self::Unix(_) => false,
+        }
+    }
+
+    pub(super) fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(limit)),
+            Self::Tls(stream) => stream.get_ref().set_read_timeout(Some(limit)),
+            Self::Unix(stream) => stream.set_read_timeout(Some(limit)),
+        }
+    }
+
     pub(super) fn interrupt(&self) -> io::Result<Interrupt> {
         Ok(Interrupt(match self {
             Self::Tcp(stream) => InterruptSocket::Tcp(stream.try_clone()?),
@@ -95,6 +140,8 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10));
     socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNANSWERED_TIMEOUT))?;
     socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
     socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)
 }
@@ -118,12 +165,13 @@ fn negotiate_tls(info: &ConnInfo, mut stream: TcpStream) -> Result<Stream, Error
             let mut session =
                 ClientConnection::new(config, name).map_err(|error| refuse(error.to_string()))?;
             while session.is_handshaking() {
-                session.complete_io(&mut stream).map_err(|error| refuse(error.to_string()))?;
+                let done = session.complete_io(&mut stream);
+                done.map_err(|error| tls::handshake_error(info, error))?;
             }
             Ok(Stream::Tls(Box::new(StreamOwned::new(session, stream))))
         }
         (_, SslMode::Prefer) => Ok(Stream::Tcp(stream)),
-        _ => Err(refuse("the server has no TLS; sslmode asks for it".into())),
+        _ => Err(Error::NoTls { host: info.host.clone() }),
     }
 }
 

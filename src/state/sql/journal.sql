@@ -14,6 +14,12 @@ create table if not exists backlot.clone_run (
     plan_hash text not null,
     config text not null,
     extensions_before text[] not null,
+    -- With --follow: the slot that the snapshot is of, and what else the stream's record will say.
+    slot_name text,
+    consistent_lsn pg_lsn,
+    publications text[],
+    owns_publications boolean,
+    timeline integer,
     phase text not null,
     started_at timestamptz not null default pg_catalog.now(),
     finished_at timestamptz
@@ -28,5 +34,8 @@ create table if not exists backlot.clone_range (
     row_count bigint not null default 0,
     byte_count bigint not null default 0,
     changed bigint[] not null default '{}',
+    -- The table was truncated or rewritten on the source before its copy was complete.
+    overtaken boolean not null default false,
     primary key (run_id, range_id)
 );
+alter table backlot.clone_range add column if not exists overtaken boolean not null default false;

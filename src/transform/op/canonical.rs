@@ -4,7 +4,6 @@
 //! Scratch space is the tail of the output buffer, so nothing is allocated per value.
 
 use crate::transform::key::{DomainKey, Stream};
-use std::net::IpAddr;
 
 pub(super) const TAG_TEXT: u8 = 1;
 pub(super) const TAG_INT: u8 = 2;
@@ -33,7 +32,9 @@ pub(super) fn exact(key: &DomainKey, ignore_case: bool, text: &str, out: &mut Ve
 }
 
 fn fold(key: &DomainKey, tag: u8, text: &str, out: &mut Vec<u8>) -> Stream {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    // Without an early end these loops take many bytes at a time.
+    let has_upper = text.bytes().fold(false, |has, byte| has | byte.is_ascii_uppercase());
+    if text.is_ascii() && !has_upper {
         return key.stream(tag, text.as_bytes());
     }
     let start = out.len();
@@ -65,13 +66,6 @@ pub(super) fn numeric(key: &DomainKey, text: &str) -> Stream {
 pub(super) fn float(key: &DomainKey, value: f64) -> Stream {
     let value = if value == 0.0 { 0.0 } else { value };
     key.stream(TAG_FLOAT, &value.to_bits().to_be_bytes())
-}
-
-pub(super) fn inet(key: &DomainKey, address: IpAddr) -> Stream {
-    match address {
-        IpAddr::V4(address) => key.stream(TAG_INET, &address.octets()),
-        IpAddr::V6(address) => key.stream(TAG_INET, &address.octets()),
-    }
 }
 
 /// The bytes written since `start`.
@@ -109,16 +103,21 @@ pub(super) fn clip(out: &mut Vec<u8>, start: usize, max_chars: Option<u32>) {
 
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
+/// Characters that one draw of [`push_token`] gives: five bits each.
+const TOKEN_DRAW: usize = 12;
+
 /// Appends `count` base32 characters of five bits each.
 pub(super) fn push_token(out: &mut Vec<u8>, stream: &mut Stream, count: u32) {
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for _ in 0..count {
-        if held < 5 {
-            bits = (bits << 8) | u32::from(stream.byte());
-            held += 8;
-        }
-        held -= 5;
-        out.push(BASE32.get((bits >> held) as usize & 31).copied().unwrap_or(b'a'));
-        bits &= (1 << held) - 1;
+    let mut rest = count as usize;
+    while rest > 0 {
+        let mut bits = stream.u64();
+        let token: [u8; TOKEN_DRAW] = std::array::from_fn(|_| {
+            let [.., index] = (bits & 31).to_be_bytes();
+            bits >>= 5;
+            BASE32.get(usize::from(index)).copied().unwrap_or(b'a')
+        });
+        let part = rest.min(TOKEN_DRAW);
+        out.extend_from_slice(token.get(..part).unwrap_or_default());
+        rest -= part;
     }
 }

@@ -4,7 +4,7 @@
 //! that nobody looked at, so every value is looked at here, when it is copied.
 
 use super::identifier::Identifier;
-use crate::transform::dictionary::{FIRST_NAMES, LAST_NAMES, Words};
+use crate::transform::dictionary::{FIRST_NAMES, LAST_NAMES};
 use crate::transform::{Fault, Output, Value};
 
 const CHARS_MAX: usize = 40;
@@ -59,10 +59,9 @@ pub fn is_long_number(text: &str) -> bool {
 
 /// Capitalised, and in the lists of given names and surnames.
 fn is_name(word: &str) -> bool {
-    let in_list = |words: &Words| words.binary_search(&word).is_ok();
     word.len() > 2
         && word.starts_with(|first: char| first.is_ascii_uppercase())
-        && (in_list(&FIRST_NAMES) || in_list(&LAST_NAMES))
+        && (FIRST_NAMES.contains(word) || LAST_NAMES.contains(word))
 }
 
 fn is_uuid(text: &str) -> bool {

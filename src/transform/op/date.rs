@@ -80,11 +80,11 @@ impl Date {
         match self.change {
             Change::Bucket(unit) => floor(day, unit).max(first),
             Change::Shift { max_days } => {
-                let mut stream = match subject {
-                    Some(subject) => self.key.stream(TAG_SUBJECT, subject),
-                    None => self.key.stream(TAG_DAY, &day.to_be_bytes()),
+                let bound = max_days.saturating_mul(2);
+                let draw = match subject {
+                    Some(subject) => self.key.stream(TAG_SUBJECT, subject).below(bound),
+                    None => self.key.below(TAG_DAY, day.cast_unsigned(), bound),
                 };
-                let draw = stream.below(max_days.saturating_mul(2));
                 let distance = i64::from(draw / 2) + 1;
                 let shift = if draw % 2 == 0 { distance } else { -distance };
                 if (first..=last).contains(&(day + shift)) { day + shift } else { day - shift }

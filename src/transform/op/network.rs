@@ -7,7 +7,7 @@
 //! become locally administered unicast ones: bijective over the universally administered
 //! unicast addresses that vendors burn in; other inputs may meet them (1 : 7 × 10¹³).
 
-use super::canonical::{self, TAG_MAC, clip, tail};
+use super::canonical::{self, TAG_INET, TAG_MAC, clip, tail};
 use super::fill::fallback;
 use super::integer::push_decimal;
 use super::uuid::{parse_hex, push_hex};
@@ -26,6 +26,7 @@ pub(super) struct Ip {
 
 /// Every fake IPv4 address has at most this many characters.
 const V4_CHARS: u32 = 13;
+const V4_FAKES: u32 = 3 * 256;
 const V6_CHARS: u32 = 39;
 
 impl Ip {
@@ -54,16 +55,19 @@ impl Ip {
     }
 
     fn fake(&self, address: IpAddr) -> IpAddr {
-        let mut stream = canonical::inet(&self.key, address);
         match address {
-            IpAddr::V4(original) => match v4(stream.below(768)) {
-                same if same == original => {
-                    let [a, b, c, d] = same.octets();
-                    IpAddr::V4(Ipv4Addr::new(a, b, c, d.wrapping_add(1)))
+            IpAddr::V4(original) => {
+                let rank = self.key.below(TAG_INET, original.to_bits().into(), V4_FAKES);
+                match v4(rank) {
+                    same if same == original => {
+                        let [a, b, c, d] = same.octets();
+                        IpAddr::V4(Ipv4Addr::new(a, b, c, d.wrapping_add(1)))
+                    }
+                    other => IpAddr::V4(other),
                 }
-                other => IpAddr::V4(other),
-            },
-            IpAddr::V6(_) => {
+            }
+            IpAddr::V6(original) => {
+                let mut stream = self.key.stream(TAG_INET, &original.octets());
                 let high = (0x2001_0db8_u64 << 32) | u64::from(stream.u32());
                 let bits = (u128::from(high) << 64) | u128::from(stream.u64());
                 IpAddr::V6(Ipv6Addr::from_bits(bits))
@@ -83,20 +87,24 @@ impl Ip {
         let fake = match address.parse::<IpAddr>() {
             Ok(address @ IpAddr::V6(_)) if room >= V6_CHARS + suffix => self.fake(address),
             Ok(IpAddr::V6(address)) => {
-                let mut stream = canonical::inet(&self.key, IpAddr::V6(address));
-                IpAddr::V4(v4(stream.below(768)))
+                let mut stream = self.key.stream(TAG_INET, &address.octets());
+                IpAddr::V4(v4(stream.below(V4_FAKES)))
             }
             Ok(address @ IpAddr::V4(_)) => self.fake(address),
             Err(_) => {
                 let mut stream = canonical::folded(&self.key, text, out);
-                IpAddr::V4(v4(stream.below(768)))
+                IpAddr::V4(v4(stream.below(V4_FAKES)))
             }
         };
         if room < V4_CHARS {
             return fallback(&self.key, text, self.max_chars, out);
         }
         let start = out.len();
-        let _ = write!(out, "{fake}"); // writing to a Vec cannot fail
+        match fake {
+            IpAddr::V4(fake) => push_v4(out, fake),
+            // Writing to a Vec cannot fail.
+            IpAddr::V6(fake) => drop(write!(out, "{fake}")),
+        }
         if let Some(prefix) = prefix {
             out.push(b'/');
             push_decimal(out, u128::from(prefix), 1);
@@ -113,6 +121,18 @@ fn v4(rank: u32) -> Ipv4Addr {
         0 => Ipv4Addr::new(192, 0, 2, host),
         1 => Ipv4Addr::new(198, 51, 100, host),
         _ => Ipv4Addr::new(203, 0, 113, host),
+    }
+}
+
+/// As `Display`, without its detour over a buffer and a padding.
+fn push_v4(out: &mut Vec<u8>, address: Ipv4Addr) {
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            out.push(b'.');
+        }
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let leading = usize::from(octet < 10) + usize::from(octet < 100);
+        out.extend_from_slice(tail(&digits, leading));
     }
 }
 

@@ -6,7 +6,7 @@
 //! names do. A picked name that the input itself contains as a word is passed over.
 
 use super::canonical::{self, clip, push_token, tail};
-use crate::transform::dictionary::{FIRST_NAMES, LAST_NAMES};
+use crate::transform::dictionary::{FIRST_NAMES, LAST_NAMES, Words};
 use crate::transform::key::{DomainKey, Stream};
 use crate::transform::{Fault, Output, Value};
 
@@ -61,7 +61,7 @@ impl Person {
         Ok(Output::Text)
     }
 
-    fn word(&self, words: &[&'static str], text: &str, stream: &mut Stream, out: &mut Vec<u8>) {
+    fn word(&self, words: &Words, text: &str, stream: &mut Stream, out: &mut Vec<u8>) {
         out.extend_from_slice(pick(words, text, self.max_chars, stream).as_bytes());
     }
 
@@ -70,12 +70,13 @@ impl Person {
     fn unique(&self, reserved: u32, stream: &mut Stream, out: &mut Vec<u8>) {
         let start = out.len();
         let max_chars = self.max_chars.unwrap_or(u32::MAX).saturating_sub(reserved);
-        let first = FIRST_NAMES.get(stream.index(FIRST_NAMES.len())).copied().unwrap_or_default();
-        let last = LAST_NAMES.get(stream.index(LAST_NAMES.len())).copied().unwrap_or_default();
+        let first = FIRST_NAMES.at(stream.index(FIRST_NAMES.len()));
+        let last = LAST_NAMES.at(stream.index(LAST_NAMES.len()));
         if first.len() + last.len() + 2 + TOKEN_CHARS as usize <= max_chars as usize {
             for part in [first, ".", last, "."] {
-                out.extend(part.bytes().map(|byte| byte.to_ascii_lowercase()));
+                out.extend_from_slice(part.as_bytes());
             }
+            canonical::tail_mut(out, start).make_ascii_lowercase();
             push_token(out, stream, TOKEN_CHARS);
         } else {
             push_token(out, stream, LONE_TOKEN_CHARS.min(max_chars).max(1));
@@ -101,29 +102,42 @@ impl Person {
 /// A word of the list that fits and that `text` does not contain as a word; the draw decides
 /// where the search begins.
 pub(super) fn pick(
-    words: &[&'static str],
+    words: &Words,
     text: &str,
     max_chars: Option<u32>,
     stream: &mut Stream,
 ) -> &'static str {
-    let (before, from_first) =
-        words.split_at_checked(stream.index(words.len())).unwrap_or_default();
-    let mut other = from_first.iter().chain(before).filter(|word| !has_word(text, word));
+    let first = stream.index(words.len());
     let max_chars = max_chars.unwrap_or(u32::MAX) as usize;
-    let drawn = other.clone().next();
-    other.find(|word| word.len() <= max_chars).or(drawn).copied().unwrap_or_default()
+    let mut other = (first..words.len())
+        .chain(0..first)
+        .map(|place| words.at(place))
+        .filter(|word| !has_word(text, word));
+    let drawn = other.next().unwrap_or_default();
+    if drawn.len() <= max_chars {
+        return drawn;
+    }
+    other.find(|word| word.len() <= max_chars).unwrap_or(drawn)
 }
 
+/// True if `word` stands in `text` in whatever case, with no letter or digit beside it.
 fn has_word(text: &str, word: &str) -> bool {
-    if text.len() < word.len() {
-        return false;
+    if !text.is_ascii() {
+        return text
+            .split(|character: char| !character.is_alphanumeric())
+            .any(|part| part.eq_ignore_ascii_case(word));
     }
-    if text.is_ascii() {
-        let mut parts = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-        return parts.any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
-    }
-    text.split(|character: char| !character.is_alphanumeric())
-        .any(|part| part.eq_ignore_ascii_case(word))
+    let Some(first) = word.bytes().next() else { return false };
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    let part_at = |at: usize| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let (part, after) = rest.split_at_checked(word.len())?;
+        let is_bounded = !before.last().is_some_and(u8::is_ascii_alphanumeric)
+            && !after.first().is_some_and(u8::is_ascii_alphanumeric);
+        (is_bounded && part.eq_ignore_ascii_case(word)).then_some(())
+    };
+    let (small, capital) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    memchr::memchr2_iter(small, capital, text).any(|at| part_at(at).is_some())
 }
 
 /// `First Last`, or `Last, First` where the input has a comma.

@@ -13,15 +13,17 @@
 //! extension's is filled, one without digits too.
 
 use super::alnum::{Take, permute_text};
-use super::canonical::{self, tail, tail_mut};
+use super::canonical::{TAG_DIGITS, tail, tail_mut};
 use super::fill::fallback;
 use super::identifier::respell;
 use super::integer::{Keep, permute_int};
-use crate::transform::key::{DomainKey, Stream};
+use crate::transform::key::DomainKey;
 use crate::transform::{Fault, Output, Value};
 
 /// More digits than E.164 (15), an extension and an access prefix need.
 const MAX_DIGITS: usize = 32;
+/// Areas (some stand for two draws) times lines 0100 to 0199.
+const NANP_FAKES: u32 = 7 * 9 * 10 * 100;
 
 pub(super) struct Phone {
     pub(super) key: DomainKey,
@@ -33,10 +35,10 @@ impl Phone {
         match value {
             Value::Text("") => Ok(Output::Same),
             Value::Text(text) => Ok(self.text(text, out)),
-            Value::Int(number) => Ok(Output::Int(self.number(number, out))),
+            Value::Int(number) => Ok(Output::Int(self.number(number))),
             Value::Numeric(text) => {
                 let number = text.parse().map_err(|_| Fault::Malformed)?;
-                let fake = self.number(number, out);
+                let fake = self.number(number);
                 super::integer::push_int(out, fake);
                 Ok(Output::Text)
             }
@@ -53,31 +55,38 @@ impl Phone {
     }
 
     /// Ten and eleven digits as NANP where the text would be; else a permutation of the length.
-    fn number(&self, number: i64, out: &mut Vec<u8>) -> i64 {
+    fn number(&self, number: i64) -> i64 {
         let is_nanp =
             matches!(number, 2_000_000_000..=9_999_999_999 | 12_000_000_000..=19_999_999_999);
         if !is_nanp {
             return permute_int(&self.key, Keep::Length, number);
         }
-        let start = out.len();
-        super::integer::push_int(out, number % 10_000_000_000);
-        let mut stream = self.key.stream(canonical::TAG_DIGITS, tail(out, start));
-        out.truncate(start);
-        let fake = nanp(&mut stream).into_iter().fold(0, |sum, digit| sum * 10 + i64::from(digit));
+        let national = number.cast_unsigned() % 10_000_000_000;
+        let fake =
+            self.draw(national).into_iter().fold(0, |sum, digit| sum * 10 + i64::from(digit));
         number / 10_000_000_000 * 10_000_000_000 + fake
     }
 
     fn text(&self, text: &str, out: &mut Vec<u8>) -> Output {
         let (main, extension) = split_extension(text);
-        let count = main.bytes().filter(u8::is_ascii_digit).count();
-        let is_plain = main.is_ascii() && !main.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if !is_plain || count == 0 || count > MAX_DIGITS {
-            return fallback(&self.key, text, self.max_chars, out);
+        let mut held = [0_u8; MAX_DIGITS];
+        let mut count = 0;
+        for byte in main.bytes().filter(u8::is_ascii_digit) {
+            if let Some(slot) = held.get_mut(count) {
+                *slot = byte;
+            }
+            count += 1;
         }
+        let is_plain = main.is_ascii() && !main.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let Some(digits @ [_, ..]) = held.get(..count).filter(|_| is_plain) else {
+            return fallback(&self.key, text, self.max_chars, out);
+        };
         let start = out.len();
-        self.main(main, count, out);
+        self.main(main, digits, out);
         respell(main, start, out);
-        permute_text(&self.key, Take::Digits, 1, extension, out);
+        if !extension.is_empty() {
+            permute_text(&self.key, Take::Digits, 1, extension, out);
+        }
         if tail(out, start) == text.as_bytes() {
             // Short numbers can meet a fixed point of their permutation.
             let end = tail_mut(out, start).iter_mut().rev().find(|byte| byte.is_ascii_digit());
@@ -89,12 +98,7 @@ impl Phone {
     }
 
     /// Appends the digits of the fake.
-    fn main(&self, main: &str, count: usize, out: &mut Vec<u8>) {
-        let mut held = [0_u8; MAX_DIGITS];
-        for (slot, byte) in held.iter_mut().zip(main.bytes().filter(u8::is_ascii_digit)) {
-            *slot = byte;
-        }
-        let digits = held.get(..count).unwrap_or_default();
+    fn main(&self, main: &str, digits: &[u8], out: &mut Vec<u8>) {
         let has_plus = main.trim_start().starts_with('+');
         let (access, number) = match digits {
             [b'0', b'0', number @ ..] if !has_plus => (2, number),
@@ -110,8 +114,8 @@ impl Phone {
                 self.push_nanp(number, out);
             }
             [b'2'..=b'9', ..] if number.len() == 7 && !has_plus && access == 0 => {
-                let [.., ones, tens] = self.draw(number);
-                out.extend_from_slice(&[b'5', b'5', b'5', b'0', b'1', ones, tens]);
+                let [_, _, _, line @ ..] = self.draw(decimal(number)).map(|digit| b'0' + digit);
+                out.extend_from_slice(&line);
             }
             _ if has_plus || access > 0 => self.international(number, out),
             [b'0', rest @ ..] => {
@@ -138,33 +142,37 @@ impl Phone {
     }
 
     fn push_nanp(&self, national: &[u8], out: &mut Vec<u8>) {
-        out.extend(self.draw(national).map(|digit| digit));
+        out.extend_from_slice(&self.draw(decimal(national)).map(|digit| b'0' + digit));
     }
 
-    fn draw(&self, national: &[u8]) -> [u8; 10] {
-        nanp(&mut self.key.stream(canonical::TAG_DIGITS, national)).map(|digit| b'0' + digit)
+    /// Area (none of 8xx, x9x, N11, N00, 555), 555, 01xx.
+    fn draw(&self, national: u64) -> [u8; 10] {
+        let mut rank = self.key.below(TAG_DIGITS, national, NANP_FAKES);
+        let mut below = |bound: u32| {
+            let digit = rank % bound;
+            rank /= bound;
+            u8::try_from(digit).unwrap_or(0)
+        };
+        let first = match below(7) {
+            6 => 9,
+            low => low + 2,
+        };
+        let second = below(9);
+        let mut third = below(10);
+        if matches!((first, second, third), (_, 0, 0) | (_, 1, 1) | (5, 5, 5)) {
+            third += 1;
+        }
+        [first, second, third, 5, 5, 5, 0, 1, below(10), below(10)]
     }
 }
 
-/// Area (none of 8xx, x9x, N11, N00, 555), 555, 01xx.
-fn nanp(stream: &mut Stream) -> [u8; 10] {
-    let mut below = |bound: u32| u8::try_from(stream.below(bound)).unwrap_or(0);
-    let first = match below(7) {
-        6 => 9,
-        low => low + 2,
-    };
-    let second = below(9);
-    let mut third = below(10);
-    if matches!((first, second, third), (_, 0, 0) | (_, 1, 1) | (5, 5, 5)) {
-        third += 1;
-    }
-    [first, second, third, 5, 5, 5, 0, 1, below(10), below(10)]
+fn decimal(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))
 }
 
 /// The number, and from its first extension mark on the rest.
 fn split_extension(text: &str) -> (&str, &str) {
-    let Some(at) = text.find(|character: char| character.is_ascii_alphabetic() || character == '#')
-    else {
+    let Some(at) = text.bytes().position(|byte| byte.is_ascii_alphabetic() || byte == b'#') else {
         return (text, "");
     };
     let (main, extension) = text.split_at(at);

@@ -1,6 +1,7 @@
 //! A fingerprint of the bound rules: a resume under other rules would mix two worlds of fakes.
 
-use super::model::{ColumnPlan, Plan};
+use super::model::{ColumnPlan, Plan, TablePlan};
+use crate::catalog::Table;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -17,6 +18,23 @@ impl Plan {
                 if !column.rule.is_keep() {
                     let _ = writeln!(text, " {at} {}", canonical(column));
                 }
+            }
+        }
+        hex::encode(Sha256::digest(text))
+    }
+}
+
+impl TablePlan {
+    /// SHA-256 in hex over the rules of the table's columns: equal as long as the table's rows
+    /// become the same bytes. Over the columns that are copied and that `is_there` knows, in their
+    /// order: a column that is renamed, generated, or added behind the others and kept, changes
+    /// nothing.
+    pub fn rules_hash(&self, table: &Table, is_there: impl Fn(&str) -> bool) -> String {
+        let mut text = String::from("backlot table rules v1\n");
+        let copied = table.copied_columns().filter(|(_, column)| is_there(&column.name));
+        for (place, (at, _)) in copied.enumerate() {
+            if let Some(column) = self.columns.get(at).filter(|column| !column.rule.is_keep()) {
+                let _ = writeln!(text, " {place} {}", canonical(column));
             }
         }
         hex::encode(Sha256::digest(text))

@@ -4,7 +4,6 @@
 //! with a mistake gives no [`Spec`]: a rule that was mistyped would otherwise be a leak. Names
 //! are not looked up here; [`super::plan`] binds them to a catalog.
 
-mod diagnostic;
 mod json_path;
 mod model;
 mod names;
@@ -12,9 +11,8 @@ mod read;
 mod rule;
 #[cfg(test)]
 mod tests;
-mod tree;
 
-pub use diagnostic::{Diagnostic, Place, Severity, suggest};
+pub use crate::document::{Diagnostic, Place, Severity, suggest};
 pub use json_path::{JsonPath, PathStep};
 pub use model::{
     ColumnSpec, Defaults, DetectedPolicy, FreeTextPolicy, NewColumnPolicy, Pattern, Placed,

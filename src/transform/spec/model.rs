@@ -1,7 +1,7 @@
 //! The parsed file.
 
-use super::diagnostic::Place;
 use crate::catalog::RelationName;
+use crate::document::Place;
 use crate::transform::Rule;
 
 /// A value and where it stands.
@@ -146,6 +146,9 @@ pub struct Spec {
     pub defaults: Defaults,
     pub tables: Vec<TableSpec>,
     pub references: Vec<ReferenceSpec>,
+    /// Publications for a stream, made beforehand by an owner of the tables; empty: backlot makes
+    /// its own.
+    pub publications: Vec<Placed<String>>,
 }
 
 #[cfg(test)]

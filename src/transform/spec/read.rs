@@ -1,18 +1,26 @@
 //! From the tree to a [`Spec`], collecting every mistake on the way.
 
-use super::diagnostic::{Diagnostic, Place, suggest};
 use super::model::{
     ColumnSpec, Defaults, DetectedPolicy, FreeTextPolicy, NewColumnPolicy, Pattern, Placed,
     Profile, ReferenceEnd, ReferenceSpec, Spec, TableSpec, UnclassifiedPolicy,
 };
 use super::names::{parse_column_name, parse_relation_name};
 use super::rule;
-use super::tree::{self, Key, Node, Tree};
+use crate::document::{Diagnostic, Key, Node, Place, Tree, read_yaml, suggest};
 
 /// The only version of the file format so far.
 const VERSION: i128 = 1;
-const TOP_KEYS: [&str; 8] =
-    ["version", "profile", "include", "exclude", "schema_only", "defaults", "tables", "references"];
+const TOP_KEYS: [&str; 9] = [
+    "version",
+    "profile",
+    "include",
+    "exclude",
+    "schema_only",
+    "defaults",
+    "tables",
+    "references",
+    "publications",
+];
 
 /// Reads transforms.yaml.
 ///
@@ -20,7 +28,7 @@ const TOP_KEYS: [&str; 8] =
 /// Every mistake of the file, in the order of their places. Only text that is not YAML stops at
 /// the first one.
 pub fn parse(text: &str, file: &str) -> Result<Spec, Vec<Diagnostic>> {
-    let root = tree::read(text, file).map_err(|diagnostic| vec![diagnostic])?;
+    let root = read_yaml(text, file).map_err(|diagnostic| vec![diagnostic])?;
     let mut reader = Reader { file, found: Vec::new() };
     let spec = reader.spec(root);
     if reader.found.is_empty() {
@@ -61,6 +69,7 @@ impl Reader<'_> {
                 "defaults" => spec.defaults = self.defaults(node),
                 "tables" => spec.tables = self.tables(node),
                 "references" => spec.references = self.references(node),
+                "publications" => spec.publications = self.names(node, "publications"),
                 _ => self.unknown_key(&key, "", &TOP_KEYS),
             }
         }
@@ -106,7 +115,7 @@ impl Reader<'_> {
         let hint = match node.tree {
             Tree::Text(text) => return Some(text),
             Tree::Null => Some("write \"null\" in quotes if the word is meant".to_owned()),
-            Tree::Bool(_) | Tree::Int(_) | Tree::Float => Some("put it in quotes".to_owned()),
+            Tree::Bool(_) | Tree::Int(_) | Tree::Float(_) => Some("put it in quotes".to_owned()),
             Tree::List(_) | Tree::Map(_) => None,
         };
         let message = format!("{what} must be a string, not {}", node.tree.describe());
@@ -164,12 +173,26 @@ impl Reader<'_> {
         patterns
     }
 
+    fn names(&mut self, node: Node, what: &str) -> Vec<Placed<String>> {
+        let mut names: Vec<Placed<String>> = Vec::new();
+        for item in self.list(node, what) {
+            let place = item.place;
+            let Some(value) = self.text(item, "a name") else { continue };
+            if value.is_empty() || names.iter().any(|name| name.value == value) {
+                self.error(place, format!("`{value}` is empty or given twice"), None);
+            } else {
+                names.push(Placed { value, place });
+            }
+        }
+        names
+    }
+
     fn list(&mut self, node: Node, what: &str) -> Vec<Node> {
         let message = format!("`{what}` must be a list, not {}", node.tree.describe());
         let hint = match node.tree {
             Tree::List(items) => return items,
             Tree::Text(text) => Some(format!("write `{what}: [\"{text}\"]`")),
-            Tree::Null | Tree::Bool(_) | Tree::Int(_) | Tree::Float | Tree::Map(_) => None,
+            Tree::Null | Tree::Bool(_) | Tree::Int(_) | Tree::Float(_) | Tree::Map(_) => None,
         };
         self.error(node.place, message, hint);
         Vec::new()

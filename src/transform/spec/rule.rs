@@ -1,9 +1,8 @@
 //! One rule: a bare name, or a map with `transform` and its options.
 
-use super::diagnostic::{Place, suggest};
 use super::json_path::JsonPath;
 use super::read::Reader;
-use super::tree::{Key, Node, Tree};
+use crate::document::{Key, Node, Place, Tree, suggest};
 use crate::transform::{DateUnit, Rule, Transform, UnknownPath};
 use std::collections::BTreeMap;
 
@@ -72,7 +71,7 @@ fn read_at(reader: &mut Reader<'_>, node: Node, column: &str, json_fits: bool) -
             reader.error(place, message, Some(hint.to_owned()));
             None
         }
-        other @ (Tree::Bool(_) | Tree::Int(_) | Tree::Float | Tree::List(_)) => {
+        other @ (Tree::Bool(_) | Tree::Int(_) | Tree::Float(_) | Tree::List(_)) => {
             let message =
                 format!("the rule of `{column}` must be a name or a map, not {}", other.describe());
             let hint = "such as `email` or `{transform: full_name, domain: person}`".to_owned();
@@ -290,7 +289,7 @@ impl Options<'_, '_> {
                 self.fail(node.place, "`value` is missing (YAML null)", hint);
                 return None;
             }
-            other @ (Tree::Float | Tree::List(_) | Tree::Map(_)) => {
+            other @ (Tree::Float(_) | Tree::List(_) | Tree::Map(_)) => {
                 let message = format!("`value` must be a string, not {}", other.describe());
                 self.fail(node.place, message, "put it in quotes");
                 return None;
@@ -338,7 +337,7 @@ impl Options<'_, '_> {
             Tree::Int(number) => u64::try_from(number).ok().filter(|width| *width > 0),
             Tree::Null
             | Tree::Bool(_)
-            | Tree::Float
+            | Tree::Float(_)
             | Tree::Text(_)
             | Tree::List(_)
             | Tree::Map(_) => None,

@@ -1,11 +1,9 @@
 //! Rows in COPY's text format: tab-separated, backslash-escaped, `\N` for NULL.
 //! Source: <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2>
 
-use super::binary::push_canonical;
 use super::{ColumnMask, Scratch, Stage, StageError, Treatment};
-use crate::pg::Kind;
-use crate::transform::codec::{array, text};
-use crate::transform::{Fault, Output};
+use crate::pg::Format;
+use crate::transform::Fault;
 
 const NULL: &[u8] = b"\\N";
 
@@ -71,29 +69,19 @@ fn mask_field(
         out.extend_from_slice(NULL);
         return Ok(true);
     };
-    let failed = |fault| StageError::Column { column: mask.name.clone(), fault };
-    let has_subject = subject(mask, line, scratch).map_err(failed)?;
-    let raw = line.get(start..start + length).ok_or(StageError::Stream)?;
-    let Scratch { subject, decoded, made, element: element_text, unescaped, encoded, .. } = scratch;
-    unescape(raw, unescaped).map_err(failed)?;
-    let subject = has_subject.then_some(subject.as_slice());
-    let element = mask.kind.element();
+    let failed = |fault| mask.failed(fault);
+    let Scratch { fields, work, unescaped, encoded } = scratch;
+    work.begin(mask);
+    for (position, kind) in &mask.subject {
+        let Some(&Some((start, length))) = fields.get(*position) else { continue };
+        let value = line.get(start..start + length).ok_or(StageError::Stream)?;
+        unescape(value, unescaped).map_err(failed)?;
+        work.push_subject(kind, Format::Text, unescaped).map_err(failed)?;
+    }
+    unescape(line.get(start..start + length).ok_or(StageError::Stream)?, unescaped)
+        .map_err(failed)?;
     encoded.clear();
-    let mut one = |field: &[u8], out: &mut Vec<u8>| {
-        made.clear();
-        let output = op.apply(text::decode(element, field, decoded)?, subject, made)?;
-        if output == Output::Null {
-            return Ok(false);
-        }
-        text::encode(element, output, field, made, out)?;
-        Ok(true)
-    };
-    let present = if matches!(mask.kind, Kind::Array(_)) {
-        array::lift_text(unescaped, element_text, encoded, &mut one).map(|()| true)
-    } else {
-        one(unescaped, encoded)
-    };
-    if !present.map_err(failed)? {
+    if !work.mask(op, &mask.kind, Format::Text, unescaped, encoded).map_err(failed)? {
         out.extend_from_slice(NULL);
         return Ok(true);
     }
@@ -101,21 +89,8 @@ fn mask_field(
     Ok(encoded != unescaped)
 }
 
-fn subject(mask: &ColumnMask, line: &[u8], scratch: &mut Scratch) -> Result<bool, Fault> {
-    scratch.subject.clear();
-    for (position, kind) in &mask.subject {
-        let Some(&Some((start, length))) = scratch.fields.get(*position) else { continue };
-        unescape(line.get(start..start + length).ok_or(Fault::Malformed)?, &mut scratch.unescaped)?;
-        push_canonical(
-            text::decode(kind, &scratch.unescaped, &mut scratch.decoded)?,
-            &mut scratch.subject,
-        );
-    }
-    Ok(!mask.subject.is_empty())
-}
-
 /// Undoes `CopyAttributeOutText` (copyto.c).
-fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(in crate::transform) fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     out.clear();
     let mut rest = field;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -137,7 +112,7 @@ fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn escape(field: &[u8], out: &mut Vec<u8>) {
+pub(super) fn escape(field: &[u8], out: &mut Vec<u8>) {
     for &byte in field {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),

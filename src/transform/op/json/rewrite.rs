@@ -1,5 +1,6 @@
 //! One pass over a document: copies what no rule touches, hands leaves to their rules.
 //!
+//! What stays is copied in long stretches, from one replaced leaf to the next, not by token.
 //! Strings with escapes and numbers in unusual spelling are decoded in a scratch buffer of the
 //! thread, which grows once and is reused.
 
@@ -33,10 +34,11 @@ pub(super) fn document(
     out: &mut Vec<u8>,
 ) -> Result<Output, Fault> {
     out.reserve(text.len());
-    let mut pass = Pass { json, text, subject, at: 0 };
-    pass.space(out);
+    let mut pass = Pass { json, text, subject, at: 0, copied: 0 };
+    pass.space();
     pass.value(json.place(0, None), 0, out).ok_or(Fault::Malformed)??;
-    pass.space(out);
+    pass.space();
+    pass.copy(out);
     if pass.at == text.len() { Ok(Output::Text) } else { Err(Fault::Malformed) }
 }
 
@@ -78,6 +80,8 @@ struct Pass<'a> {
     text: &'a str,
     subject: Option<&'a [u8]>,
     at: usize,
+    /// Up to here the document is in `out`, as it was or replaced.
+    copied: usize,
 }
 
 impl<'a> Pass<'a> {
@@ -85,20 +89,26 @@ impl<'a> Pass<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn copy_to(&mut self, end: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text.as_bytes().get(self.at..end).unwrap_or_default());
-        self.at = end;
+    /// Copies what stays as it is up to here.
+    fn copy(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text.as_bytes().get(self.copied..self.at).unwrap_or_default());
+        self.copied = self.at;
     }
 
-    fn space(&mut self, out: &mut Vec<u8>) {
-        self.copy_to(scan::skip_space(self.text.as_bytes(), self.at), out);
+    /// Goes on behind a token whose replacement is in `out`.
+    fn replaced(&mut self, end: usize) {
+        self.at = end;
+        self.copied = end;
+    }
+
+    fn space(&mut self) {
+        self.at = scan::skip_space(self.text.as_bytes(), self.at);
     }
 
     fn value(&mut self, place: Place<'a>, depth: usize, out: &mut Vec<u8>) -> Done {
         if depth > MAX_DEPTH {
             return None;
         }
-        let start = out.len();
         let is_inner = place.node.is_some_and(|node| {
             (!node.keys.is_empty() || node.elements.is_some())
                 && matches!(self.peek(), Some(b'{' | b'['))
@@ -108,6 +118,10 @@ impl<'a> Pass<'a> {
             Some(Leaf::Keep | Leaf::Constant { .. } | Leaf::Rule(_)) => false,
             None => self.json.unknown == UnknownPath::Null && !is_inner,
         };
+        if becomes_null {
+            self.copy(out);
+        }
+        let start = out.len();
         let done = match self.peek()? {
             b'{' => self.object(place, depth, out)?,
             b'[' => self.array(place, depth, out)?,
@@ -118,53 +132,62 @@ impl<'a> Pass<'a> {
         if becomes_null {
             out.truncate(start);
             out.extend_from_slice(b"null");
+            self.replaced(self.at);
             return Some(Ok(()));
         }
         Some(done)
     }
 
     fn object(&mut self, place: Place<'a>, depth: usize, out: &mut Vec<u8>) -> Done {
-        self.copy_to(self.at + 1, out);
-        self.space(out);
+        self.at += 1;
+        self.space();
         if self.peek()? == b'}' {
-            self.copy_to(self.at + 1, out);
+            self.at += 1;
             return Some(Ok(()));
         }
         loop {
-            let key =
-                (self.peek()? == b'"').then(|| scan::string(self.text.as_bytes(), self.at))??;
-            let raw = self.text.get(key.from..key.to)?;
-            let (child, is_data) = if key.has_escape {
-                with_scratch(|scratch| {
-                    unescape(raw, scratch);
-                    (self.child(place, scratch), is_data_key(scratch))
-                })
-            } else {
-                (self.child(place, raw.as_bytes()), is_data_key(raw.as_bytes()))
+            let child = match self.key(place, out)? {
+                Ok(child) => child,
+                Err(fault) => return Some(Err(fault)),
             };
-            if is_data && self.may_rename(place, child) {
-                if let Err(fault) = self.data_key(raw, key.has_escape, out) {
-                    return Some(Err(fault));
-                }
-                self.at = key.to + 1;
-            } else {
-                self.copy_to(key.to + 1, out);
-            }
-            self.space(out);
-            (self.peek()? == b':').then(|| self.copy_to(self.at + 1, out))?;
-            self.space(out);
+            self.space();
+            (self.peek()? == b':').then(|| self.at += 1)?;
+            self.space();
             if let fault @ Err(_) = self.value(child, depth + 1, out)? {
                 return Some(fault);
             }
-            self.space(out);
+            self.space();
             let byte = self.peek()?;
-            self.copy_to(self.at + 1, out);
+            self.at += 1;
             match byte {
-                b',' => self.space(out),
+                b',' => self.space(),
                 b'}' => return Some(Ok(())),
                 _ => return None, // only a comma or the end may follow a value
             }
         }
+    }
+
+    /// The key that begins here; its place in the rules.
+    fn key(&mut self, place: Place<'a>, out: &mut Vec<u8>) -> Option<Result<Place<'a>, Fault>> {
+        let key = (self.peek()? == b'"').then(|| scan::string(self.text.as_bytes(), self.at))??;
+        let raw = self.text.get(key.from..key.to)?;
+        let look = |name: &[u8]| {
+            let child = self.child(place, name);
+            (child, self.may_rename(place, child) && is_data_key(name))
+        };
+        let (child, is_renamed) = if key.has_escape {
+            with_scratch(|scratch| {
+                unescape(raw, scratch);
+                look(scratch)
+            })
+        } else {
+            look(raw.as_bytes())
+        };
+        if is_renamed && let Err(fault) = self.text_token(None, &key, raw, out) {
+            return Some(Err(fault));
+        }
+        self.at = key.to + 1;
+        Some(Ok(child))
     }
 
     /// True for a key that no rule names and none keeps.
@@ -172,24 +195,6 @@ impl<'a> Pass<'a> {
         child.node.is_none()
             && !matches!(place.leaf, Some(Leaf::Keep))
             && (place.leaf.is_some() || self.json.unknown != UnknownPath::Keep)
-    }
-
-    fn data_key(&self, raw: &str, has_escape: bool, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let is_same = if has_escape {
-            with_scratch(|scratch| {
-                unescape(raw, scratch);
-                let text = std::str::from_utf8(scratch).map_err(|_| Fault::Malformed)?;
-                self.text_leaf(None, text, out)
-            })?
-        } else {
-            self.text_leaf(None, raw, out)?
-        };
-        if is_same {
-            out.push(b'"');
-            out.extend_from_slice(raw.as_bytes());
-            out.push(b'"');
-        }
-        Ok(())
     }
 
     /// The place of a key; in an object where the rules expect an array, of its elements' key.
@@ -212,21 +217,21 @@ impl<'a> Pass<'a> {
             Some(elements) => self.json.place(elements, place.leaf),
             None => place,
         };
-        self.copy_to(self.at + 1, out);
-        self.space(out);
+        self.at += 1;
+        self.space();
         if self.peek()? == b']' {
-            self.copy_to(self.at + 1, out);
+            self.at += 1;
             return Some(Ok(()));
         }
         loop {
             if let fault @ Err(_) = self.value(element, depth + 1, out)? {
                 return Some(fault);
             }
-            self.space(out);
+            self.space();
             let byte = self.peek()?;
-            self.copy_to(self.at + 1, out);
+            self.at += 1;
             match byte {
-                b',' => self.space(out),
+                b',' => self.space(),
                 b']' => return Some(Ok(())),
                 _ => return None, // only a comma or the end may follow a value
             }
@@ -236,41 +241,51 @@ impl<'a> Pass<'a> {
     fn string(&mut self, place: Place<'a>, out: &mut Vec<u8>) -> Done {
         let token = scan::string(self.text.as_bytes(), self.at)?;
         let raw = self.text.get(token.from..token.to)?;
-        let end = token.to + 1;
-        let rule = match (place.leaf, self.json.unknown) {
+        let op = match (place.leaf, self.json.unknown) {
             // What is to become null, the caller replaces.
             (Some(Leaf::Keep | Leaf::Null), _) | (None, UnknownPath::Keep | UnknownPath::Null) => {
-                None
-            }
-            (Some(Leaf::Constant { quoted, .. }), _) => {
-                out.extend_from_slice(quoted.as_bytes());
-                self.at = end;
+                self.at = token.to + 1;
                 return Some(Ok(()));
             }
-            (Some(Leaf::Rule(leaf)), _) => Some(Some(&leaf.text)),
-            (None, UnknownPath::Fill) => Some(None),
+            (Some(Leaf::Constant { quoted, .. }), _) => {
+                self.constant(quoted, token.to + 1, out);
+                return Some(Ok(()));
+            }
+            (Some(Leaf::Rule(leaf)), _) => Some(&leaf.text),
+            (None, UnknownPath::Fill) => None,
         };
-        let Some(op) = rule else {
-            self.copy_to(end, out);
-            return Some(Ok(()));
-        };
-        self.at = end;
-        let done = if token.has_escape {
+        Some(self.text_token(op, &token, raw, out))
+    }
+
+    fn constant(&mut self, constant: &str, end: usize, out: &mut Vec<u8>) {
+        self.copy(out);
+        out.extend_from_slice(constant.as_bytes());
+        self.replaced(end);
+    }
+
+    /// Puts the image of a string token in its place, and goes on behind it.
+    fn text_token(
+        &mut self,
+        op: Option<&Op>,
+        token: &scan::Text,
+        raw: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        self.copy(out);
+        let is_same = if token.has_escape {
             with_scratch(|scratch| {
                 unescape(raw, scratch);
-                let text = std::str::from_utf8(scratch).map_err(|_| Fault::Malformed);
-                text.and_then(|text| self.text_leaf(op, text, out))
-            })
+                let text = std::str::from_utf8(scratch).map_err(|_| Fault::Malformed)?;
+                self.text_leaf(op, text, out)
+            })?
         } else {
-            self.text_leaf(op, raw, out)
+            self.text_leaf(op, raw, out)?
         };
-        Some(done.map(|is_same| {
-            if is_same {
-                out.push(b'"');
-                out.extend_from_slice(raw.as_bytes());
-                out.push(b'"');
-            }
-        }))
+        self.at = token.to + 1;
+        if !is_same {
+            self.copied = self.at;
+        }
+        Ok(())
     }
 
     /// Appends the image of a string, quoted; true if nothing was appended because it stays.
@@ -312,11 +327,10 @@ impl<'a> Pass<'a> {
         match place.leaf {
             Some(Leaf::Constant { quoted, bare }) if !is_null => {
                 let constant = bare.as_ref().filter(|bare| bare.starts_with(['t', 'f']));
-                out.extend_from_slice(constant.unwrap_or(quoted).as_bytes());
-                self.at = end;
+                self.constant(constant.unwrap_or(quoted), end, out);
             }
             Some(Leaf::Constant { .. } | Leaf::Keep | Leaf::Null | Leaf::Rule(_)) | None => {
-                self.copy_to(end, out);
+                self.at = end;
             }
         }
         Some(Ok(()))
@@ -325,26 +339,24 @@ impl<'a> Pass<'a> {
     fn number(&mut self, place: Place<'a>, out: &mut Vec<u8>) -> Done {
         let end = scan::number(self.text.as_bytes(), self.at)?;
         let raw = self.text.get(self.at..end)?;
-        match place.leaf {
+        let op = match place.leaf {
             None if self.json.unknown == UnknownPath::Fill && is_long_number(raw) => {
-                self.at = end;
-                Some(self.number_leaf(&self.json.long, raw, out))
+                &*self.json.long
             }
             None | Some(Leaf::Keep | Leaf::Null) => {
-                self.copy_to(end, out);
-                Some(Ok(()))
+                self.at = end;
+                return Some(Ok(()));
             }
             Some(Leaf::Constant { quoted, bare }) => {
                 let constant = bare.as_ref().filter(|bare| !bare.starts_with(['t', 'f']));
-                out.extend_from_slice(constant.unwrap_or(quoted).as_bytes());
-                self.at = end;
-                Some(Ok(()))
+                self.constant(constant.unwrap_or(quoted), end, out);
+                return Some(Ok(()));
             }
-            Some(Leaf::Rule(leaf)) => {
-                self.at = end;
-                Some(self.number_leaf(&leaf.number, raw, out))
-            }
-        }
+            Some(Leaf::Rule(leaf)) => &leaf.number,
+        };
+        self.copy(out);
+        self.replaced(end);
+        Some(self.number_leaf(op, raw, out))
     }
 
     fn number_leaf(&self, op: &Op, raw: &str, out: &mut Vec<u8>) -> Result<(), Fault> {

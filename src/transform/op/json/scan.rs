@@ -16,6 +16,7 @@ pub(super) fn string(bytes: &[u8], at: usize) -> Option<Text> {
     let mut to = from;
     let mut has_escape = false;
     loop {
+        to += plain(bytes.get(to..)?);
         match bytes.get(to)? {
             b'"' => return Some(Text { from, to, has_escape }),
             b'\\' => {
@@ -26,10 +27,31 @@ pub(super) fn string(bytes: &[u8], at: usize) -> Option<Text> {
                     _ => return None, // no other escape exists
                 };
             }
-            0..0x20 => return None,
-            _ => to += 1, // any other byte stands for itself
+            _ => return None, // a control character
         }
     }
+}
+
+/// Bytes at the start that stand for themselves inside a string: no quote, no backslash, no
+/// control character. Eight at a time (Mycroft's test for a zero byte; a borrow may set bits of
+/// bytes behind the first that is found, never of one before it).
+pub(super) fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES << 7;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special = (zero(word ^ QUOTES) | zero(word ^ BACKSLASHES) | control) & TOPS;
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    words.len() * 8 + end.unwrap_or(rest.len())
 }
 
 /// The end of the number that begins at `at`.
@@ -112,6 +134,30 @@ fn container(bytes: &[u8], at: usize, depth: usize, close: u8) -> Option<usize> 
             b',' => at = skip_space(bytes, at + 1),
             byte if *byte == close => return Some(at + 1),
             _ => return None, // only a comma or the end may follow a value
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_ends_a_stretch_of_a_string_is_found_at_every_place() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    // What comes before is next to the special bytes, what comes behind is one.
+                    let mut bytes = vec![b'!'; length];
+                    bytes[at..].fill(b'"');
+                    bytes[at] = byte;
+                    let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    assert_eq!(plain(&bytes), if is_special { at } else { length.min(at + 1) });
+                }
+            }
+            for byte in [b'!', b'#', b'[', b']', b' ', 0x7f, 0x80, 0xa0, 0xdc, 0xff] {
+                assert_eq!(plain(&vec![byte; length]), length);
+            }
         }
     }
 }

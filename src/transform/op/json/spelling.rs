@@ -1,5 +1,6 @@
 //! How JSON spells texts and numbers, and back.
 
+use super::scan::plain;
 use crate::transform::op::canonical::{push_char, tail, tail_mut};
 
 /// Digits that a number's exponent may add: beyond it, it is no measure of anything.
@@ -39,15 +40,10 @@ fn unescape_unicode<'a>(rest: &'a str, out: &mut Vec<u8>) -> &'a str {
     after
 }
 
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
 /// Escapes what was written since `start`; mostly there is nothing to do.
 pub(super) fn escape_tail(start: usize, out: &mut Vec<u8>) {
     let written = tail(out, start);
-    let more = written.iter().filter(|byte| needs_escape(**byte)).count();
-    if more == 0 {
+    if plain(written) == written.len() {
         return;
     }
     // The text moves behind a gap as long as its longest escaping; it is read from there.

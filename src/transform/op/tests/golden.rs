@@ -1,4 +1,4 @@
-//! Golden vectors: what version 1 of the algorithm makes under a fixed key. A change here is a
+//! Golden vectors: what this version of the algorithm makes under a fixed key. A change here is a
 //! new [`ALGORITHM_VERSION`](super::super::ALGORITHM_VERSION). `BACKLOT_BLESS=1` rewrites them.
 
 use super::*;
@@ -129,8 +129,10 @@ fn image(op: &Op, kind: &Kind, input: &str) -> String {
 
 #[test]
 fn fakes_of_this_version_never_change() {
-    let mut made =
-        String::from("# transform\tkind\tinput\toutput; algorithm version 1, key 0x01..0x20\n");
+    let mut made = format!(
+        "# transform\tkind\tinput\toutput; algorithm version {}, key 0x01..0x20\n",
+        crate::transform::op::ALGORITHM_VERSION
+    );
     for (transform, kind, inputs) in cases() {
         let op = op(transform.clone(), kind.clone());
         for input in inputs {
