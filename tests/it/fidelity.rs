@@ -20,7 +20,7 @@ const XML: &str = include_str!("sql/fidelity_xml.sql");
 const CONTRIB: &str = include_str!("sql/fidelity_contrib.sql");
 const OBJECTS: &str = include_str!("sql/fidelity_objects.sql");
 const NEWER: &str = include_str!("sql/fidelity_18.sql");
-const KEY: (&str, &str) =
+pub(crate) const KEY: (&str, &str) =
     ("BACKLOT_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 
 /// Roles are the cluster's: made once, whichever test comes first.
@@ -38,7 +38,7 @@ const COLUMNS: &str = "
     order by 1, 2, a.attnum";
 
 /// Settings of the database that change how values are written and read.
-fn awkward(db: &Database) {
+pub(crate) fn awkward(db: &Database) {
     for setting in [
         "DateStyle = 'SQL, DMY'",
         "IntervalStyle = 'sql_standard'",
@@ -58,11 +58,11 @@ fn awkward(db: &Database) {
     }
 }
 
-fn oldest() -> &'static Cluster {
+pub(crate) fn oldest() -> &'static Cluster {
     servers().next().unwrap()
 }
 
-fn newest() -> &'static Cluster {
+pub(crate) fn newest() -> &'static Cluster {
     servers().last().unwrap()
 }
 
@@ -79,7 +79,7 @@ fn both(what: &str, clusters: [&'static Cluster; 2], probe: &str) -> bool {
     })
 }
 
-fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
+pub(crate) fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
     sql(&database(from, "fidelity_role"), ROLE);
     sql(&database(to, "fidelity_role"), ROLE);
     let db = database(from, "fidelity_source");
@@ -101,14 +101,28 @@ fn source(from: &'static Cluster, to: &'static Cluster) -> Database {
 }
 
 /// A configuration that names every column of every table, and keeps it.
-fn keep_everything(db: &Database) -> String {
+pub(crate) fn keep_everything(db: &Database) -> String {
+    keep_all_but(db, &[])
+}
+
+/// The same, but for columns (as `schema.table.column`) with rules of their own; one with an empty rule is not
+/// named.
+pub(crate) fn keep_all_but(db: &Database, but: &[(&str, &str)]) -> String {
     let mut tables = BTreeMap::<String, String>::new();
+    let mut used = 0;
     for row in query_strings(db, COLUMNS) {
         let [schema, table, column] = row.as_slice() else { panic!("three columns") };
         let part = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let rules = tables.entry(format!("{}.{}", part(schema), part(table))).or_default();
-        writeln!(rules, "      {}: keep", serde_json::to_string(column).unwrap()).unwrap();
+        let name = format!("{schema}.{table}.{column}");
+        let rule = but.iter().find(|(column, _)| *column == name).map(|(_, rule)| *rule);
+        used += usize::from(rule.is_some());
+        let rule = rule.unwrap_or("keep");
+        if !rule.is_empty() {
+            writeln!(rules, "      {}: {rule}", serde_json::to_string(column).unwrap()).unwrap();
+        }
     }
+    assert_eq!(used, but.len(), "a rule for no column: {but:?}");
     let mut file = "version: 1\ntables:\n".to_owned();
     for (table, rules) in tables {
         let table = serde_json::to_string(&table).unwrap();
@@ -118,7 +132,11 @@ fn keep_everything(db: &Database) -> String {
 }
 
 /// Clones with every column kept; returns the target and the summary.
-fn clone(source: &Database, to: &'static Cluster, args: &[&str]) -> (Database, serde_json::Value) {
+pub(crate) fn clone(
+    source: &Database,
+    to: &'static Cluster,
+    args: &[&str],
+) -> (Database, serde_json::Value) {
     let target = database(to, "fidelity_target");
     awkward(source);
     awkward(&target);
@@ -152,7 +170,7 @@ fn pg_dump(db: &Database, major: u32, args: &[&str]) -> String {
 }
 
 /// The same, as it is compared.
-fn dump(db: &Database, major: u32, args: &[&str]) -> String {
+pub(crate) fn dump(db: &Database, major: u32, args: &[&str]) -> String {
     let text = pg_dump(db, major, args);
     sort_rows(text.split_inclusive('\n').filter(|line| !names_the_run(line)))
 }
@@ -191,7 +209,7 @@ fn sort_rows<'l>(lines: impl Iterator<Item = &'l str>) -> String {
 }
 
 #[track_caller]
-fn assert_same(what: &str, source: &str, target: &str) {
+pub(crate) fn assert_same(what: &str, source: &str, target: &str) {
     if source == target {
         return;
     }

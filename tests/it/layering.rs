@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 #[rustfmt::skip]
 const LAYERS: &[(&str, &[&str])] = &[
     // L0 vocabulary
+    ("document",   &[]),
     ("observe",    &[]),
     ("pg",         &["observe"]),
     // L1 model
@@ -16,10 +17,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("row",        &["pg", "catalog"]),
     // L2 decisions
     ("ddl",        &["observe", "pg", "catalog"]),
-    ("transform",  &["pg", "catalog", "row"]),
+    ("transform",  &["document", "pg", "catalog", "row"]),
     // findings speak of rules
     ("pii",        &["pg", "catalog", "row", "transform"]),
-    ("migrate",    &["pg", "catalog", "ddl"]),
+    ("migrate",    &["document", "pg", "catalog", "ddl"]),
     // L3 edges
     ("state",      &["observe", "pg", "catalog"]),
     ("instance",   &["observe", "pg"]),
@@ -32,15 +33,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clone",      &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("stream",     &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("roll",       &["observe", "pg", "catalog", "ddl", "migrate", "state"]),
-    ("branch",     &["observe", "pg", "catalog", "state", "instance"]),
+    ("project",    &["document", "pg", "instance"]),
+    // branches live in a project's state directory
+    ("branch",     &["document", "observe", "pg", "instance", "project"]),
+    // it stands before the servers of branches, and finds them through the catalog of branches
+    ("proxy",      &["observe", "pg", "instance", "project", "branch"]),
     ("detect",     &["observe", "pg", "catalog", "row", "transform", "pii", "source"]),
-    ("verify",     &["observe", "pg", "catalog", "row", "transform", "state", "source", "sink"]),
+    // it reads what a clone reads, and masks it by the same jobs; a column that came later is decided as the stream does
+    ("verify",     &["observe", "pg", "catalog", "row", "transform", "pii", "state", "source", "sink", "table_sync"]),
     // L5 shell: imports anything, imported by nobody
     ("cli",        &["*"]),
 ];
 
 /// Modules that compute and never touch the outside world.
-const PURE: &[&str] = &["row", "transform", "pii", "migrate"];
+const PURE: &[&str] = &["document", "row", "transform", "pii", "migrate"];
 /// The address types of `std::net` are values; its sockets and name look-ups are not.
 const IMPURE_PATHS: &[&str] = &[
     "tokio::",

@@ -3,6 +3,7 @@
 //! temporary directory. Schema literals are the one exception, and the summary lists each.
 
 mod canary;
+mod stream;
 
 use crate::support::{
     self, Cluster, Database, Output, database, query_strings, search, servers, sql,

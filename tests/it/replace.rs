@@ -261,10 +261,11 @@ fn a_clone_that_was_killed_before_it_was_swapped_in_is_swapped_in_by_the_next_ru
         wait_while_running(&mut running, "the data phase", || done(&new) > 0);
         let gate = Gate::close(&new, GATE_VIEW);
         wait_while_running(&mut running, "the materialized view", || waiting(&new) > 0);
-        // A rename that is not committed: the swap waits behind it.
+        // A change of the database that is not committed: the swap's rename waits behind it, and
+        // a session that connects does not.
         let postgres = named(cluster, "postgres");
         let holder = block_on(connect(&postgres.url)).unwrap();
-        let hold = format!("begin; alter database \"{0}\" rename to \"{0}_held\"", target.name);
+        let hold = format!("begin; alter database \"{}\" connection limit 77", target.name);
         block_on(holder.batch_execute(&hold)).unwrap();
         gate.open();
         let swapping = "select count(*) from pg_stat_activity
@@ -302,4 +303,73 @@ fn what_a_swap_killed_after_its_renames_left_behind_is_dropped_by_the_next_run()
     assert_same(&state(&source), &target);
     assert!(progress(&target).is_some_and(|(phase, ..)| phase == "done"));
     assert_eq!(contents(&source), contents(&target));
+}
+
+/// Owner, access list and settings of a database, in the catalog's words.
+fn belongings(target: &Database) -> Vec<Vec<String>> {
+    let query = "select 'owner', pg_get_userbyid(datdba), '', '' from pg_database where datname = current_database()
+        union all
+        select 'grant', a.grantor::regrole::text, a.grantee::regrole::text, a.privilege_type || ' ' || a.is_grantable
+        from pg_database d, aclexplode(d.datacl) a where d.datname = current_database()
+        union all
+        select 'setting', setrole::regrole::text, array_to_string(setconfig, ' '), '' from pg_db_role_setting
+        where setdatabase = (select oid from pg_database where datname = current_database())
+        order by 1, 2, 3, 4";
+    query_strings(target, query)
+}
+
+#[test]
+fn a_replacement_has_the_owner_the_grants_and_the_settings_of_what_it_replaces() {
+    for cluster in servers() {
+        let source = source(cluster, "replace_own");
+        let target = occupied(cluster, "replace_own_to");
+        let name = &target.name;
+        for statement in [
+            format!("create role \"{name} owner\""),
+            format!("create role \"{name} reader\""),
+            format!("alter database \"{name}\" owner to \"{name} owner\""),
+            format!("revoke temporary on database \"{name}\" from public"),
+            format!("grant connect on database \"{name}\" to \"{name} reader\" with grant option"),
+            format!(
+                "alter database \"{name}\" set search_path = \"$user\", 'odd \"name, 2', public"
+            ),
+            format!("alter database \"{name}\" set app.tenant = 'o''k = \\1'"),
+            format!("alter database \"{name}\" set work_mem = '7MB'"),
+            format!(
+                "alter role \"{name} reader\" in database \"{name}\" set statement_timeout = '3s'"
+            ),
+        ] {
+            sql(&target, &statement);
+        }
+        let before = belongings(&target);
+        assert_eq!(before.len(), 1 + 5 + 2, "{before:?}");
+        let clone = clone(&source, &target).keep_all().args(&["--replace"]);
+        let summary = clone.run().expect_code(0).summary();
+        assert!(!summary["warnings"].to_string().contains("carried over"), "{summary}");
+        assert_eq!(belongings(&target), before);
+        assert_same(&state(&source), &target);
+    }
+}
+
+#[test]
+fn a_setting_that_the_role_may_not_give_is_named_and_the_replacement_stands() {
+    let cluster = servers().last().unwrap();
+    let source = database(cluster, "replace_may");
+    sql(&source, "create table precious (id int primary key, generation int)");
+    let target = occupied(cluster, "replace_may_to");
+    let role = format!("role_{}", target.name);
+    sql(&target, &format!("create role \"{role}\" login createdb"));
+    sql(&target, &format!("alter database \"{}\" owner to \"{role}\"", target.name));
+    sql(&target, &format!("alter database \"{}\" set work_mem = '7MB'", target.name));
+    sql(&target, &format!("alter database \"{}\" set log_statement = 'ddl'", target.name));
+    let clone = Clone::new(&source.url, &url_as(&target, &role)).keep_all().args(&["--replace"]);
+    let summary = clone.run().expect_code(0).summary();
+    let warnings = summary["warnings"].to_string();
+    assert!(warnings.contains("not carried over to the new database: the setting log_statement"));
+    assert!(!warnings.contains("work_mem"), "{warnings}");
+    assert_eq!(
+        belongings(&target)[1..],
+        [["setting", "-", "work_mem=7MB", ""].map(str::to_owned).to_vec()]
+    );
+    assert_eq!(query_value(&target, "select count(*) from precious"), "0");
 }

@@ -11,7 +11,9 @@ use std::{
 use super::{Database, Output, binaries, query_strings, wait_for};
 
 /// Any 32 bytes: the tests' fakes need no secret.
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+/// Bytes of a failed test's output.
+const OUTPUT_SHOWN: usize = 4000;
 /// No clone of a test's data takes longer, even where other tests hold the machine.
 pub(crate) const CLONE_LIMIT: Duration = Duration::from_secs(90);
 
@@ -56,7 +58,7 @@ impl Clone {
     }
 
     pub(crate) fn start(&self) -> Running {
-        Running::start(self.dir.path(), &self.args)
+        Running::start(self.dir.path(), &self.args, &[])
     }
 }
 
@@ -67,7 +69,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(dir: &Path, args: &[String]) -> Self {
+    pub(crate) fn start(dir: &Path, args: &[String], env: &[(String, String)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backlot"));
         command.args(args).current_dir(dir).env_clear().env("BACKLOT_KEY", KEY);
         for name in ["PATH", "HOME", "TMPDIR"] {
@@ -78,6 +80,7 @@ impl Running {
         if let Some(directories) = std::env::var_os("BACKLOT_TEST_PG") {
             command.env("BACKLOT_PG_BIN", directories);
         }
+        command.envs(env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -101,9 +104,17 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end.
-    pub(crate) fn wait(mut self) -> Output {
-        wait_for("the end of the clone", CLONE_LIMIT, || !self.is_running());
+    pub(crate) fn wait(self) -> Output {
+        self.wait_within(CLONE_LIMIT)
+    }
+
+    pub(crate) fn wait_within(mut self, limit: Duration) -> Output {
+        wait_for("the end of backlot", limit, || !self.is_running());
         let code = self.child.wait().unwrap().code();
         let mut output = self.output.drain(..).map(|reader| reader.join().unwrap());
         Output { stdout: output.next().unwrap(), stderr: output.next().unwrap(), code }
@@ -115,6 +126,13 @@ impl Drop for Running {
         // A failed test must not leave its clone behind.
         drop(self.child.kill());
         drop(self.child.wait());
+        if std::thread::panicking() {
+            for output in self.output.drain(..).filter_map(|reader| reader.join().ok()) {
+                let end = output.len().saturating_sub(OUTPUT_SHOWN);
+                let end = output.ceil_char_boundary(end);
+                eprintln!("backlot's output ends with:\n{}", output.split_at(end).1);
+            }
+        }
     }
 }
 

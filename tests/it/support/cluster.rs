@@ -2,7 +2,7 @@
 //! ends it with the process, also when tests panic or the process is killed.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, OnceLock},
 };
 
@@ -68,26 +68,41 @@ fn cluster(binaries: &'static Binaries) -> &'static Cluster {
 /// A cluster that a test has to itself, and the handle to kill and start it. It ends with the
 /// process.
 pub(crate) fn own_cluster(binaries: &Binaries) -> (&'static Cluster, Server) {
-    let server = init(binaries);
-    let mut handle = Server::open(binaries, server.data_dir(), options()).unwrap();
+    own_cluster_with(binaries, options(), |_| {})
+}
+
+/// With these options, and after `prepare` has changed the data directory.
+pub(crate) fn own_cluster_with(
+    binaries: &Binaries,
+    options: ServerOptions,
+    prepare: impl FnOnce(&Path),
+) -> (&'static Cluster, Server) {
+    let server = init(binaries, options.clone());
+    prepare(server.data_dir());
+    let mut handle = Server::open(binaries, server.data_dir(), options).unwrap();
     handle.start().unwrap();
     (Box::leak(Box::new(Cluster { major: binaries.major, server })), handle)
 }
 
 fn start(binaries: &Binaries) -> Cluster {
-    let mut server = init(binaries);
+    let mut server = init(binaries, options());
     server.start().unwrap();
     Cluster { major: binaries.major, server }
 }
 
-fn init(binaries: &Binaries) -> ServerGuard {
+fn init(binaries: &Binaries, options: ServerOptions) -> ServerGuard {
+    let dir = scratch_dir();
+    let server = Server::init(binaries, &dir.join("data"), options).unwrap();
+    // Guarded before it is started: no moment in which it could be left behind.
+    ServerGuard::removing(server, dir).unwrap()
+}
+
+fn scratch_dir() -> PathBuf {
     let dir = tempfile::Builder::new().prefix("backlot-it-").tempdir().unwrap().keep();
     // Closed by default (0700), but the server's account must be able to enter.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&dir, open).unwrap();
-    let server = Server::init(binaries, &dir.join("data"), options()).unwrap();
-    // Guarded before it is started: no moment in which it could be left behind.
-    ServerGuard::removing(server, dir).unwrap()
+    dir
 }
 
 fn options() -> ServerOptions {
@@ -97,4 +112,30 @@ fn options() -> ServerOptions {
         .with("max_replication_slots", "50")
         .with("shared_buffers", "64MB")
         .with("timezone", "UTC")
+}
+
+/// A standby of a cluster that a test has to itself, from a base backup; with its handle, as
+/// [`own_cluster`]. None where there is no `pg_basebackup` of the version.
+pub(crate) fn standby_of(primary: &Cluster) -> Option<(&'static Cluster, Server)> {
+    let binaries = primary.server.binaries();
+    let program = binaries.program("pg_basebackup");
+    if !program.exists() {
+        return None;
+    }
+    let dir = scratch_dir();
+    let data = dir.join("data");
+    let mut backup = std::process::Command::new(program);
+    backup.args(["--write-recovery-conf", "--checkpoint=fast", "--pgdata"]).arg(&data);
+    backup.args(["--dbname", &primary.url("postgres")]);
+    let mut chown = std::process::Command::new("chown");
+    chown.arg("-R").arg("--reference").arg(primary.server.data_dir()).arg(&data);
+    for command in [&mut backup, &mut chown] {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let server = Server::open(binaries, &data, options()).unwrap();
+    let server = ServerGuard::removing(server, dir).unwrap();
+    let mut handle = Server::open(binaries, &data, options()).unwrap();
+    handle.start().unwrap();
+    Some((Box::leak(Box::new(Cluster { major: primary.major, server })), handle))
 }

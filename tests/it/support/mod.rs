@@ -6,14 +6,22 @@
 pub(crate) mod clone;
 mod cluster;
 pub(crate) mod database;
+pub(crate) mod follow;
 mod program;
+mod proxy;
+mod random;
 
 pub(crate) use clone::{Clone, Running};
-pub(crate) use cluster::{Cluster, binaries, own_cluster, search, servers};
+pub(crate) use cluster::{
+    Cluster, binaries, own_cluster, own_cluster_with, search, servers, standby_of,
+};
 pub(crate) use database::{
     Database, database, query_strings, query_value, sql, try_query_strings, try_sql,
 };
+pub(crate) use follow::Follow;
 pub(crate) use program::{Output, backlot};
+pub(crate) use proxy::Proxy;
+pub(crate) use random::Random;
 
 use std::time::{Duration, Instant};
 

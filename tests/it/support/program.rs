@@ -2,12 +2,15 @@
 
 use std::{
     ffi::OsStr,
+    fmt,
     path::Path,
     process::{Command, Stdio},
 };
 
+/// So much of each output is shown of a run that failed.
+const SHOWN_BYTES: usize = 1500;
+
 /// What a run left.
-#[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -15,12 +18,25 @@ pub(crate) struct Output {
     pub(crate) code: Option<i32>,
 }
 
+/// The ends of both: what CI keeps of a failure is short.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (out, err) = (end(&self.stdout), end(&self.stderr));
+        write!(f, "code {:?}\nstdout: {out}\nstderr: {err}", self.code)
+    }
+}
+
+/// The last lines of a text.
+fn end(text: &str) -> &str {
+    let from = text.len().saturating_sub(SHOWN_BYTES);
+    (from..text.len()).find_map(|at| text.get(at..)).unwrap_or_default()
+}
+
 impl Output {
-    /// Panics with both outputs unless the run ended with `code`.
+    /// Panics with the ends of both outputs unless the run ended with `code`.
     #[track_caller]
     pub(crate) fn expect_code(self, code: i32) -> Self {
-        let (out, err) = (&self.stdout, &self.stderr);
-        assert_eq!(self.code, Some(code), "stdout:\n{out}\nstderr:\n{err}");
+        assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
@@ -29,7 +45,7 @@ impl Output {
     pub(crate) fn json(&self) -> serde_json::Value {
         match serde_json::from_str(&self.stdout) {
             Ok(document) => document,
-            Err(error) => panic!("{error}; stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr),
+            Err(error) => panic!("{error}; {self:?}"),
         }
     }
 }

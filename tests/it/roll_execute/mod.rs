@@ -1,0 +1,7 @@
+//! The roll engine's executor, state and backfill, with plans made by hand.
+
+mod backfill;
+mod capture;
+mod execute;
+mod rig;
+mod state;

@@ -1,0 +1,17 @@
+//! The stream: a target that follows its source exactly once.
+
+mod atomicity;
+mod basic;
+mod beside;
+mod cron;
+mod identity;
+mod kill;
+mod masked_keys;
+mod metrics;
+mod network;
+mod oracle;
+mod overtaken;
+mod schema;
+mod start;
+mod types;
+mod workload;
