@@ -3,13 +3,14 @@
 # setup may have just installed cargo there.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup demo test bench check
+.PHONY: help setup demo test bench check fuzz
 
 help:
 	@echo 'make demo    the main job end to end on embedded servers, in about a minute'
 	@echo 'make test    all tests, on every PostgreSQL version found'
 	@echo 'make bench   the benchmarks'
 	@echo 'make check   everything that CI checks'
+	@echo 'make fuzz    fuzzes what reads a server'"'"'s bytes, a minute a target (needs cargo-fuzz)'
 	@echo 'make setup   installs what is missing (the others call it)'
 
 setup:
@@ -26,3 +27,6 @@ bench: setup
 
 check:
 	.ci/run
+
+fuzz:
+	scripts/fuzz

@@ -1,0 +1,93 @@
+//! Two servers and what is asked of them.
+
+use backlot::instance::{Binaries, Search, Server, ServerGuard, ServerOptions};
+use std::path::PathBuf;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+pub(crate) struct Site {
+    pub(crate) source: ServerGuard,
+    pub(crate) target: ServerGuard,
+    pub(crate) binaries: Binaries,
+    pub(crate) scratch: PathBuf,
+    pub(crate) runtime: tokio::runtime::Runtime,
+}
+
+impl Site {
+    pub(crate) fn start() -> Self {
+        let search = Search {
+            named: Vec::new(),
+            path: std::env::var_os("PATH"),
+            home: std::env::var_os("HOME").map(PathBuf::from),
+        };
+        let has_tools = |found: &Binaries| found.program("pg_recvlogical").exists();
+        let binaries = Binaries::all(&search).into_iter().find(has_tools).unwrap();
+        println!("PostgreSQL {}", binaries.version);
+        let scratch = std::env::temp_dir().join(format!("backlot-bench-{}", std::process::id()));
+        let server = |name: &str| {
+            let options = ServerOptions::scratch()
+                .with("shared_buffers", "1GB")
+                .with("max_wal_size", "16GB")
+                .with("max_replication_slots", "60")
+                .with("max_wal_senders", "60")
+                .with("autovacuum", "off");
+            let data_dir = scratch.join(name);
+            let mut server = Server::init(&binaries, &data_dir, options).unwrap();
+            server.start().unwrap();
+            ServerGuard::removing(server, data_dir).unwrap()
+        };
+        let (source, target) = (server("source"), server("target"));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        Self { source, target, binaries, scratch, runtime }
+    }
+
+    pub(crate) fn connect(&self, server: &Server, database: &str) -> Client {
+        let config: tokio_postgres::Config = server.url(database).parse().unwrap();
+        self.runtime.block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client
+        })
+    }
+
+    pub(crate) fn sql(&self, server: &Server, database: &str, sql: &str) {
+        let client = self.connect(server, database);
+        if let Err(error) = self.runtime.block_on(client.batch_execute(sql)) {
+            panic!("{error:?}: {sql:.500}");
+        }
+    }
+
+    pub(crate) fn value(&self, server: &Server, database: &str, sql: &str) -> String {
+        let client = self.connect(server, database);
+        self.ask(&client, sql).unwrap()
+    }
+
+    /// The first column of the first row; None without a row.
+    pub(crate) fn ask(&self, client: &Client, sql: &str) -> Option<String> {
+        let messages = self.runtime.block_on(client.simple_query(sql)).unwrap();
+        messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+            // Row descriptions and command tags.
+            SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => {
+                None
+            }
+        })
+    }
+
+    /// Anew, from a template if one is given.
+    pub(crate) fn create(&self, server: &Server, database: &str, template: &str) {
+        self.sql(server, "postgres", &format!("drop database if exists {database} (force)"));
+        let create = format!(
+            "create database {database} template {template}{}",
+            if template == "template0" { " lc_collate 'C'" } else { "" }
+        );
+        self.sql(server, "postgres", &create);
+        self.sql(server, "postgres", "checkpoint");
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // The guards remove what matters.
+        drop(std::fs::remove_dir_all(&self.scratch));
+    }
+}
