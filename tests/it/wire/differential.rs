@@ -229,6 +229,20 @@ const NO_AUTOVACUUM: &str = "do $$ declare one regclass; begin
         execute format('alter table %s set (autovacuum_enabled = false, toast.autovacuum_enabled = false)', one);
     end loop; end $$";
 
+/// Without the relations and types that are described as they were before: a session forgets what
+/// it has told when others invalidate its cache (`rel_sync_cache_relation_cb`, pgoutput.c).
+fn told_once(payloads: &[Vec<u8>]) -> Vec<&[u8]> {
+    let mut told = std::collections::HashMap::new();
+    let is_news = |payload: &&[u8]| match payload {
+        [kind @ (b'R' | b'Y'), a, b, c, d, description @ ..] => {
+            told.insert((*kind, [*a, *b, *c, *d]), description.to_vec()).as_deref()
+                != Some(description)
+        }
+        _ => true,
+    };
+    payloads.iter().map(Vec::as_slice).filter(is_news).collect()
+}
+
 #[test]
 fn every_message_is_read_as_pg_walstream_reads_it() {
     for cluster in servers() {
@@ -266,7 +280,8 @@ fn every_message_is_read_as_pg_walstream_reads_it() {
             // Where a streamed transaction is cut depends on what those of other databases hold then.
             if !streaming {
                 let by_sql = peeked(&database, &copy, &options);
-                assert!(by_sql == payloads, "{} of {} messages", payloads.len(), by_sql.len());
+                assert_eq!(told_once(&by_sql).len(), told_once(&payloads).len());
+                assert!(told_once(&by_sql) == told_once(&payloads), "other bytes by SQL");
             }
             assert!(ours.len() > 4000, "{}", ours.len());
             assert_eq!(streaming, ours.iter().any(|line| line.starts_with("stream abort")));
