@@ -261,13 +261,13 @@ async fn transaction(
         return Ok(Outcome::WasDone);
     }
     step(session, settings).await?;
-    let mut held_since = None;
+    // From the first statement's wait on: it may already hold another lock, as for a foreign key.
+    let begun = Instant::now();
     for statement in work.statements {
-        let held = held_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+        let left_ms = patience.left_ms(begun.elapsed());
         // One message for both: a version of thousands of views is as many statements.
-        let timed = format!("set local lock_timeout = {};{statement}", patience.left_ms(held));
+        let timed = format!("set local lock_timeout = {left_ms};{statement}");
         session.execute_all(&timed).await.map_err(|error| failed(statement, error))?;
-        held_since.get_or_insert_with(Instant::now);
     }
     let emit = work.message.map(emission).unwrap_or_default();
     step(session, &format!("reset role;{emit};commit")).await?;

@@ -41,15 +41,15 @@ impl Patience {
         full * percent / 100
     }
 
-    /// The lock timeout of a statement of a transaction that has held locks for `held`: all its
+    /// The lock timeout of a statement of a transaction whose statements began `begun` ago: all its
     /// waits together are to stay below the limit, for that is how long others wait behind it.
-    pub(super) fn left_ms(&self, held: Duration) -> u128 {
+    pub(super) fn left_ms(&self, begun: Duration) -> u128 {
         /// Below this a timeout would strike a lock that is free.
         const LEAST_MS: u128 = 10;
         if self.lock_timeout.is_zero() {
             return 0;
         }
-        self.lock_timeout.saturating_sub(held).as_millis().max(LEAST_MS)
+        self.lock_timeout.saturating_sub(begun).as_millis().max(LEAST_MS)
     }
 }
 

@@ -93,11 +93,16 @@ fn key_steps(
     at_once: bool,
 ) -> Vec<Step> {
     let not_valid = if at_once { "" } else { " NOT VALID" };
-    let statement = format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
-        relation.sql(),
-        Ident(name)
-    );
+    // ALTER TABLE would wait for the one table while it holds the other; two statements share one
+    // limit of waiting.
+    let statements = vec![
+        format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", relation.sql()),
+        format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} {definition}{not_valid}",
+            relation.sql(),
+            Ident(name)
+        ),
+    ];
     let mut locks = vec![lock(relation.clone(), LockMode::ShareRowExclusive)];
     if target != relation {
         locks.push(lock(target.clone(), LockMode::ShareRowExclusive));
@@ -110,7 +115,7 @@ fn key_steps(
     let id = step_id("validate", at, &format!("foreign-key {name}"));
     let cost = if at_once { Cost::Scan { relation: relation.clone() } } else { Cost::Metadata };
     let add =
-        Step::transaction(id, Some(at), vec![statement], locks).at_cost(cost).undone_by(vec![undo]);
+        Step::transaction(id, Some(at), statements, locks).at_cost(cost).undone_by(vec![undo]);
     if at_once {
         return vec![add];
     }

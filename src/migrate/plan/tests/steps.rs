@@ -72,6 +72,7 @@ fn a_unique_column_that_others_refer_to() {
             validate/0001/index _pgroll_dup_users_pkey [SHARE UPDATE EXCLUSIVE on public.users] Build { relation: RelationName { schema: "public", name: "users" } }
               CREATE UNIQUE INDEX CONCURRENTLY "_pgroll_dup_users_pkey" ON "public"."users" USING btree ("_pgroll_new_id")
             validate/0001/foreign-key _pgroll_dup_orders_user [SHARE ROW EXCLUSIVE on public.orders, SHARE ROW EXCLUSIVE on public.users] Metadata
+              LOCK TABLE "public"."orders" IN SHARE ROW EXCLUSIVE MODE
               ALTER TABLE "public"."orders" ADD CONSTRAINT "_pgroll_dup_orders_user" FOREIGN KEY (user_id) REFERENCES public.users("_pgroll_new_id") NOT VALID
             validate/0001/validate _pgroll_dup_orders_user [SHARE UPDATE EXCLUSIVE on public.orders, ROW SHARE on public.users] Scan { relation: RelationName { schema: "public", name: "orders" } }
               ALTER TABLE "public"."orders" VALIDATE CONSTRAINT "_pgroll_dup_orders_user"
