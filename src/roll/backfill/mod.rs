@@ -80,8 +80,10 @@ pub(super) async fn fill(
         let written = relation.to_string();
         known.iter().any(|at| at.backfill == backfill.id && at.relation == written && at.is_done)
     };
+    // One for all partitions: what it has learned of replicas and WAL holds for the next one too.
+    let mut throttle = Throttle::new(roll.options.backfill);
     for relation in relations.iter().filter(|relation| !is_done(relation)) {
-        fill_relation(roll, name, backfill, relation, progress).await?;
+        fill_relation(roll, name, (backfill, relation), &mut throttle, progress).await?;
     }
     progress.change(|view| view.backfill = None);
     Ok(())
@@ -108,15 +110,14 @@ fn relations(backfill: &Backfill) -> &[RelationName] {
 async fn fill_relation(
     roll: &mut Roll,
     name: &str,
-    backfill: &Backfill,
-    relation: &RelationName,
+    (backfill, relation): (&Backfill, &RelationName),
+    throttle: &mut Throttle,
     progress: &Progress,
 ) -> Result<(), RollError> {
     let policy = Policy::raise(roll, relation).await?;
     let mut walk = Walk::begin(roll, name, backfill, relation).await?;
     progress.change(|view| view.backfill = Some(walk.view()));
-    let mut throttle = Throttle::new(roll.options.backfill);
-    let result = sweep(roll, &mut walk, &mut throttle, progress).await;
+    let result = sweep(roll, &mut walk, throttle, progress).await;
     // Nobody else uses this session with these settings.
     roll.executor.forget_session();
     if let Err(error) = &result
@@ -149,10 +150,10 @@ async fn sweep(
         let since = Instant::now();
         let second = second.as_ref();
         let (rows, limit) = (throttle.rows(), throttle.statement_timeout());
+        let lanes = walk.lanes(second.is_some());
         match walk.advance((session, second), rows, limit).await {
             Ok(rows) => {
                 attempt = 0;
-                let lanes = if second.is_some() { 2 } else { 1 };
                 if walk.is_stuck() {
                     return Err(RollError::Unreachable { relation: walk.relation.to_string() });
                 }
@@ -176,13 +177,19 @@ async fn set_up(
     walk: &Walk,
     progress: &Progress,
 ) -> Result<Option<Session>, RollError> {
-    prepare(roll.executor.session().await?, Some(progress)).await?;
-    if !walk.is_wide() {
+    let is_silent = prepare(roll.executor.session().await?).await?;
+    if !is_silent {
+        progress.note(
+            "the role may not set session_replication_role: triggers on the table fire for the backfill",
+        );
+    }
+    // Triggers of a user's may lock rows of any range: two sessions could lock each other out.
+    if !walk.is_wide() || !is_silent {
         return Ok(None);
     }
     match roll.executor.another_session().await {
         Ok(session) => {
-            prepare(&session, None).await?;
+            prepare(&session).await?;
             Ok(Some(session))
         }
         Err(error) => {
@@ -192,20 +199,16 @@ async fn set_up(
     }
 }
 
-/// `progress`: who is told what the role may not.
-async fn prepare(session: &Session, progress: Option<&Progress>) -> Result<(), RollError> {
-    match session.execute_all(SILENCE).await {
-        Ok(()) => {}
+/// True if no trigger fires for what the session writes.
+async fn prepare(session: &Session) -> Result<bool, RollError> {
+    let is_silent = match session.execute_all(SILENCE).await {
+        Ok(()) => true,
         // insufficient_privilege
-        Err(error) if error.sqlstate() == Some("42501") => {
-            let words = "the role may not set session_replication_role: triggers on the table fire for the backfill";
-            if let Some(progress) = progress {
-                progress.note(words);
-            }
-        }
+        Err(error) if error.sqlstate() == Some("42501") => false,
         Err(error) => return Err(RollError::query("prepare the backfill")(error)),
-    }
-    session.execute_all(COMPRESS).await.map_err(RollError::query("prepare the backfill"))
+    };
+    session.execute_all(COMPRESS).await.map_err(RollError::query("prepare the backfill"))?;
+    Ok(is_silent)
 }
 
 /// After a range that failed: waits, with a smaller one, or gives the error. False: the session is
@@ -227,8 +230,9 @@ async fn give_way(
     throttle.shrink(attempt);
     if is_lost {
         roll.executor.forget_session();
-        walk.reload(roll).await?;
     }
+    // Of two ranges one may be done; and the answer to a COMMIT may have been lost.
+    walk.reload(roll).await?;
     tokio::time::sleep(RETRY_PAUSE).await;
     Ok(!is_lost)
 }

@@ -22,8 +22,8 @@ const MARK_LIMIT: usize = 1000;
 
 /// `replay_lag` itself stands still with a replica that replays nothing (walsender.c
 /// `LagTrackerRead`), so that the time is measured here.
-const REPLAYED: &str = "select pg_catalog.pg_current_wal_flush_lsn()::text, pg_catalog.min(r.replay_lsn)::text \
-     from pg_catalog.pg_stat_replication r";
+const REPLAYED: &str = "select pg_catalog.pg_current_wal_flush_lsn()::text, pg_catalog.min(r.replay_lsn)::text, \
+     coalesce(pg_catalog.bool_or(r.state is null), false) from pg_catalog.pg_stat_replication r";
 const WAL: &str = "select pg_catalog.pg_current_wal_insert_lsn()::text";
 
 pub(super) struct Throttle {
@@ -32,6 +32,8 @@ pub(super) struct Throttle {
     /// The range cannot be made smaller, and is still too slow.
     is_patient: bool,
     asked_lag: Option<Instant>,
+    /// It was said that the role is not told of replicas.
+    is_blind: bool,
     /// Where the WAL was, and when, as far as some replica has not replayed it; oldest first.
     marks: VecDeque<(Instant, Lsn)>,
     /// Where the WAL was, and when.
@@ -46,6 +48,7 @@ impl Throttle {
             rows,
             is_patient: false,
             asked_lag: None,
+            is_blind: false,
             marks: VecDeque::new(),
             wal: None,
         }
@@ -93,6 +96,12 @@ impl Throttle {
             let row = session.query_one(REPLAYED, &[]).await?;
             let flushed = parse_lsn(row.get(0))?;
             let replayed = row.get::<_, Option<&str>>(1).map(parse_lsn).transpose()?;
+            if row.get(2) && !self.is_blind {
+                self.is_blind = true;
+                progress.note(
+                    "the role is not told how far replicas are (grant pg_monitor to it): --max-replica-lag has no effect",
+                );
+            }
             let now = Instant::now();
             self.asked_lag = Some(now);
             if lag(&mut self.marks, (now, flushed), replayed) <= limit {

@@ -128,7 +128,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// After a lost connection: the answer to the last COMMIT may have been lost with it.
+    /// From where the journal says now.
     pub(super) async fn reload(&mut self, roll: &Roll) -> Result<(), RollError> {
         let [_, name, _, _] = &self.note;
         let known = roll.state().backfills(name).await;
@@ -160,6 +160,11 @@ impl Walk {
     /// True if there is work for two sessions.
     pub(super) fn is_wide(&self) -> bool {
         self.is_wide
+    }
+
+    /// Ranges that the next [`Walk::advance`] fills at a time.
+    pub(super) fn lanes(&self, has_second: bool) -> u64 {
+        if has_second && matches!(self.place, Place::BeforePage(_)) { 2 } else { 1 }
     }
 
     /// True if rows are found again and again that no update reaches.
