@@ -27,5 +27,5 @@ pub use open::{Options, Roll};
 pub use planning::{Request, Scrutiny, prepare, start};
 pub use progress::{BackfillView, Progress, View};
 pub use rollback::{Rollback, rollback};
-pub use start::{Begun, Named, Resumed, begin, go_on, resume};
+pub use start::{Begun, Named, Resumed, begin, go_on, is_at_its_end, resume};
 pub use status::Status;

@@ -50,6 +50,26 @@ pub async fn begin(roll: &Roll, named: Named<'_>) -> Result<Begun, RollError> {
     Ok(Begun::Anew)
 }
 
+/// True if this migration was started and its completing began, or has ended: a `start` that was to
+/// complete it, too, has `complete` left.
+pub async fn is_at_its_end(roll: &Roll, named: Named<'_>) -> Result<bool, RollError> {
+    let state = roll.state();
+    let history = state.history().await.map_err(RollError::query("read the history"))?;
+    let Some(record) = history.iter().find(|record| record.name == named.name) else {
+        return Ok(false);
+    };
+    let is_at_end = if record.is_done {
+        let outcome = state.outcome().await.map_err(RollError::query("read the journal"))?;
+        outcome == Some((named.name.to_owned(), Outcome::Completed))
+    } else {
+        run_of(roll, named.name).await?.0 == Phase::Completing
+    };
+    if is_at_end && !is_same(&record.migration, named.document) {
+        return Err(RollError::Changed { name: named.name.to_owned() });
+    }
+    Ok(is_at_end)
+}
+
 /// Runs a plan from its first step on. What fails for good is rolled back; what may pass is left
 /// for `resume`.
 pub async fn go_on(

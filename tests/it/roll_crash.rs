@@ -33,6 +33,7 @@ const GATE: &str = "
     create trigger gate before insert or update or delete on pgroll.migrations for each row execute function gate.pass();
     create trigger gate before insert or update or delete on pgroll.backlot_run for each row execute function gate.pass();
     create trigger gate before insert or update or delete on pgroll.backlot_step for each row execute function gate.pass();
+    create trigger gate before insert or update or delete on pgroll.backlot_outcome for each row execute function gate.pass();
     create trigger gate before insert or update or delete on pgroll.backlot_backfill for each row execute function gate.pass();
     -- A backfill silences ordinary triggers.
     alter table pgroll.backlot_backfill enable always trigger gate;";
@@ -109,6 +110,7 @@ impl Rig {
             "start" => {
                 roll(database, &["start", "01.yaml", "--backfill-batch-size", "700"], &self.dir)
             }
+            "start --complete" => roll(database, &["start", "01.yaml", "--complete"], &self.dir),
             other => roll(database, &[other], &self.dir),
         }
     }
@@ -135,7 +137,7 @@ impl Rig {
                 let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
                 let status = match verb {
                     "start" => "started",
-                    "complete" => "completed",
+                    "complete" | "start --complete" => "completed",
                     _ => "rolled back",
                 };
                 assert_eq!(summary["status"], status, "{}", again.stdout);
@@ -231,6 +233,15 @@ fn add_column_converges() {
   - add_column: {table: users, column: {name: shout, type: text, unique: true}, up: upper(name)}
 ",
     );
+}
+
+#[test]
+fn a_start_that_completes_converges() {
+    let migration = "operations:
+  - add_column: {table: users, column: {name: shout, type: text}, up: upper(name)}
+";
+    let rig = Rig::new(servers().last().unwrap(), "start_complete", migration);
+    rig.kill_everywhere(&rig.base, "start --complete");
 }
 
 #[test]

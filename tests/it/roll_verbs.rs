@@ -134,6 +134,21 @@ fn migrate_stops_at_the_file_that_fails_and_keeps_what_is_before_it() {
 }
 
 #[test]
+fn what_ended_before_somebody_elses_migration_is_not_told_of_it() {
+    let rig = Rig::newest("verbs_else");
+    rig.files("m", &[("01_users.yaml", USERS)]);
+    rig.roll(&["migrate", "m", "-c"], 0);
+    assert_eq!(summary(&rig.roll(&["complete"], 0))["was_done"], true);
+    // As pgroll leaves one that it has completed.
+    sql(
+        &rig.database,
+        "insert into pgroll.migrations (schema, name, migration, parent, done)
+         values ('public', '02_other', '{\"operations\": []}', '01_users', true)",
+    );
+    says(&rig.roll(&["complete"], 4), "no migration");
+}
+
+#[test]
 fn pull_writes_what_the_directory_lacks_and_another_database_becomes_the_same() {
     let rig = Rig::newest("verbs_pull");
     rig.files("m", &[("01_users.yaml", USERS), ("02_age.yaml", ADD_AGE)]);

@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::cli::failure::Failure;
 use crate::cli::{Global, output};
 use crate::migrate::file::MigrationFile;
-use crate::roll::{self, Backfilling, Ended, Request, Roll, RollError, Scrutiny};
+use crate::roll::{self, Backfilling, Ended, Named, Request, Roll, RollError, Scrutiny};
 use crate::state::roll::Outcome;
 use clap::Args;
 use serde_json::json;
@@ -68,7 +68,10 @@ pub(super) async fn run(
     let scrutiny = scrutiny(args.skip_validation)?;
     let report = Report::start(global, server.is_verbose()?);
     let mut roll = Roll::lock(server.options(args.backfill.read())?).await?;
-    start(&mut roll, &args.file, &file, (server.uses_version_schema()?, scrutiny), &report).await?;
+    if !(args.complete && is_at_its_end(&roll, &file).await?) {
+        let choices = (server.uses_version_schema()?, scrutiny);
+        start(&mut roll, &args.file, &file, choices, &report).await?;
+    }
     if args.complete {
         let end = roll::complete(&mut roll, &report.progress).await?;
         drop(report);
@@ -76,6 +79,13 @@ pub(super) async fn run(
     }
     drop(report);
     started(&roll, &file.migration.name, global).await
+}
+
+/// True where an earlier `start --complete` was stopped behind its start.
+async fn is_at_its_end(roll: &Roll, file: &MigrationFile) -> Result<bool, Failure> {
+    let document = file.migration.to_value().to_string();
+    let named = Named { name: &file.migration.name, document: &document };
+    Ok(roll::is_at_its_end(roll, named).await?)
 }
 
 pub(super) fn scrutiny(skip: bool) -> Result<Scrutiny, Failure> {

@@ -22,6 +22,12 @@ const OUTCOME: &str = "insert into @state@.backlot_outcome (schema, name, outcom
      values ($1::text, $2, $3) on conflict (schema) \
      do update set name = excluded.name, outcome = excluded.outcome, ended_at = excluded.ended_at";
 
+/// What pgroll writes down of DDL beside migrations is none that ended.
+const LAST_OUTCOME: &str = "select o.name, o.outcome from @state@.backlot_outcome o \
+     where o.schema = $1::text and not exists (select from @state@.migrations m \
+     where m.schema = o.schema and m.created_at > o.ended_at \
+     and coalesce(m.migration_type, 'pgroll') <> 'inferred')";
+
 /// How far the active migration has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -127,11 +133,9 @@ impl RollState<'_> {
         Ok(())
     }
 
-    /// How the last migration ended, if none began since; by a verb of ours.
+    /// How the last migration ended, if none began since, ours or a pgroll's; by a verb of ours.
     pub async fn outcome(&self) -> Result<Option<(String, Outcome)>, Error> {
-        let sql = self.sql(
-            "select o.name, o.outcome from @state@.backlot_outcome o where o.schema = $1::text",
-        );
+        let sql = self.sql(LAST_OUTCOME);
         let row = self.session.query_opt(&sql, &[&self.schema]).await?;
         row.map(|row| Ok((row.get(0), Outcome::parse(row.get(1))?))).transpose()
     }
