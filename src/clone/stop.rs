@@ -13,7 +13,7 @@ use crate::source::{
     Footprint, SlotError, SlotState, drop_slot, end_creators, end_keepers, slot_name_for,
     wait_until_free,
 };
-use crate::state::{Journal, Phase, StreamRecord, ask_to_stop};
+use crate::state::{Journal, Phase, StreamRecord, ask_to_stop, create_stream_state};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -244,7 +244,10 @@ async fn forget(
     if options.dry_run || !had_stream {
         return Ok(());
     }
-    StreamRecord::remove(target).await.map_err(CloneError::query("forget the stream"))
+    let failed = || CloneError::query("forget the stream");
+    // An older backlot's state lacks tables that are to be emptied.
+    create_stream_state(target).await.map_err(failed())?;
+    StreamRecord::remove(target).await.map_err(failed())
 }
 
 fn sql(found: &Found) -> Vec<String> {

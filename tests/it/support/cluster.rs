@@ -125,6 +125,8 @@ pub(crate) fn standby_of(primary: &Cluster) -> Option<(&'static Cluster, Server)
     let dir = scratch_dir();
     let data = dir.join("data");
     let mut backup = std::process::Command::new(program);
+    // Its slot keeps what it has yet to read.
+    backup.args(["--create-slot", "--slot", "standby"]);
     backup.args(["--write-recovery-conf", "--checkpoint=fast", "--pgdata"]).arg(&data);
     backup.args(["--dbname", &primary.url("postgres")]);
     let mut chown = std::process::Command::new("chown");
