@@ -64,7 +64,10 @@ fn before(work: &Work<'_>, keys: &[&Key]) -> Vec<String> {
     let going = going(table);
     let mut statements = Vec::new();
     let shrinks = !going.is_empty() || !table.dropped_columns.is_empty();
-    if let Some(old) = work.schemas.old.filter(|_| shrinks) {
+    // Without its triggers a row of the old version lacks what the new one asks for. The view goes
+    // first: who waits for it finds it gone, and not a table without triggers.
+    let must_go = shrinks || !table.pairs.is_empty();
+    if let Some(old) = work.schemas.old.filter(|_| must_go) {
         let names = partitions::all(work.model, &table.detail.name).map(|one| &one.name);
         // pgroll makes views of partitions too.
         for name in std::iter::once(&table.detail.name).chain(names) {

@@ -148,6 +148,7 @@ fn an_added_column() {
               ALTER TABLE "public"."users" VALIDATE CONSTRAINT "_pgroll_check_not_null__pgroll_new_Loud"
             COMPLETE
             complete/0001/table users [ACCESS EXCLUSIVE on public.users] Metadata
+              DROP VIEW IF EXISTS "public_00"."users"
               DROP TRIGGER IF EXISTS "~_pgroll_sync_update" ON "public"."users"
               DROP TRIGGER IF EXISTS "~_pgroll_sync_insert" ON "public"."users"
               DROP FUNCTION IF EXISTS "public"."_pgroll_sync_users"()
