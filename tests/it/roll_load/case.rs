@@ -269,6 +269,22 @@ pub(super) fn names() -> Case {
     Case { table: "konto", ..case("names", migration, vec![letter, gone]) }
 }
 
+pub(super) fn tables() -> Case {
+    case(
+        "tables",
+        "operations:
+  - create_table:
+      name: extra
+      columns:
+      - {name: id, type: int, pk: true}
+      - {name: account_id, type: int, nullable: true, references: {name: to_account, table: account, column: id}}
+  - set_replica_identity: {table: account, identity: {type: full}}
+  - drop_table: {name: other}
+",
+        Vec::new(),
+    )
+}
+
 pub(super) fn primary_key() -> Case {
     case(
         "primary_key",

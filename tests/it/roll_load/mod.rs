@@ -54,6 +54,11 @@ fn names_and_drop_column_go_unnoticed() {
 }
 
 #[test]
+fn tables_that_come_and_go_go_unnoticed() {
+    goes_unnoticed(case::tables());
+}
+
+#[test]
 fn alter_column_of_the_primary_key_goes_unnoticed() {
     goes_unnoticed(case::primary_key());
 }
