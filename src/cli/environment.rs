@@ -41,9 +41,10 @@ pub(super) fn server(
         return Err(Failure::usage(format!("both {flag_name} and a branch are given"))
             .hint("name one of them"));
     }
+    // A branch that was named goes before a variable that happens to be set.
+    let is_branch = OF_BRANCHES.contains(&variable) && project::is_branch_named();
     let url = match flag.map(str::to_owned).or_else(|| text(variable)) {
-        Some(url) if flag.is_some() || !project::is_branch_named() => url,
-        // A branch that was named goes before a variable that happens to be set.
+        Some(url) if flag.is_some() || !is_branch => url,
         _ => match branch_server(variable)? {
             Some(server) => return Ok(server),
             None => {

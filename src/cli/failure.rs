@@ -33,7 +33,37 @@ pub(super) enum Code {
 }
 
 impl Code {
-    fn name(self) -> &'static str {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Internal,
+        Self::Usage,
+        Self::Auth,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Timeout,
+        Self::Refused,
+        Self::Unreachable,
+        Self::LeftOver,
+        Self::Differs,
+        Self::Interrupted,
+    ];
+
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Self::Internal => "an error inside of backlot or of a server",
+            Self::Usage => "usage, configuration or migration file",
+            Self::Auth => "login or privileges",
+            Self::NotFound => "not there",
+            Self::Conflict => "busy, or there already",
+            Self::Timeout => "out of time, or no lock to be had; try again",
+            Self::Refused => "refused as unsafe, or not confirmed (--yes)",
+            Self::Unreachable => "server unreachable or program missing",
+            Self::LeftOver => "done, but transactions are quarantined or tables not followed",
+            Self::Differs => "the target differs (clone verify), or rows do not fit (roll)",
+            Self::Interrupted => "interrupted; run it again: it goes on",
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Internal => "internal",
             Self::Usage => "usage",

@@ -6,18 +6,23 @@
 mod auth;
 mod branch;
 mod clone;
+mod completions;
 mod demo;
 mod display;
 mod doctor;
 mod environment;
 mod failure;
 mod init;
+mod manifest;
 mod output;
 mod project;
 mod proxy;
 mod roll;
+mod skills;
 mod status;
 mod stop;
+#[cfg(test)]
+mod written;
 
 use clap::{Args, Parser, Subcommand};
 use failure::Failure;
@@ -80,6 +85,15 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Run the main job on embedded defaults: sample, clone, proof
     Demo(demo::DemoArgs),
+    /// Write what agents need to know of backlot into this folder
+    #[command(subcommand)]
+    Skills(skills::SkillsVerb),
+    /// Show every verb, flag, effect and exit code
+    Manifest,
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
+    /// Write man pages
+    Manual(completions::ManualArgs),
     #[command(hide = true)]
     SnapshotKeeper,
 }
@@ -125,6 +139,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             | Verb::Proxy(_)
             | Verb::Doctor(_)
             | Verb::Demo(_)
+            | Verb::Skills(_)
+            | Verb::Manifest
+            | Verb::Completions(_)
+            | Verb::Manual(_)
             | Verb::SnapshotKeeper => None,
         },
     });
@@ -140,6 +158,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Proxy(verb) => proxy::run(&verb, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,
             Verb::Demo(args) => demo::run(args, &global).await,
+            Verb::Skills(verb) => skills::run(&verb, &global),
+            Verb::Manifest => manifest::run(&global),
+            Verb::Completions(args) => completions::completions(&args, &global),
+            Verb::Manual(args) => completions::manual(&args, &global),
             Verb::SnapshotKeeper => crate::source::keep().await.map_err(Failure::from),
         }
     };

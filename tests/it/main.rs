@@ -39,6 +39,7 @@ mod roll_files;
 mod roll_load;
 mod roll_verbs;
 mod sequences;
+mod skills;
 mod stream;
 mod stream_apply;
 mod subset;

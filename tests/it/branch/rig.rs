@@ -68,7 +68,7 @@ impl Project {
     }
 
     /// For [`crate::support::Running`].
-    pub(super) fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         vec![("BACKLOT_PG_BIN".to_owned(), self.bin_dir.clone())]
     }
 
