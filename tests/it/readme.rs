@@ -20,10 +20,10 @@ fn every_command_of_the_tutorial_runs() {
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_backlot")).parent().unwrap();
     let path = format!("{}:{}", program.display(), env!("PATH"));
-    // Whatever fails, the demo's servers do not stay.
+    // Whatever fails, no server stays.
     let script = format!(
-        "trap 'rc=$?; [ -z \"${{BACKLOT_DEMO_STOP:-}}\" ] || sh -c \"$BACKLOT_DEMO_STOP\" || true; exit $rc' EXIT\n\
-         set -eu\n{}",
+        "trap 'rc=$?; backlot stop >/dev/null 2>&1; [ -z \"${{BACKLOT_DEMO_STOP:-}}\" ] || sh -c \"$BACKLOT_DEMO_STOP\" || true; exit $rc' EXIT\n\
+         set -euo pipefail\n{}",
         tutorial().replace(
             "sh -c \"$BACKLOT_DEMO_STOP\"\n",
             "sh -c \"$BACKLOT_DEMO_STOP\"\nBACKLOT_DEMO_STOP=\n"

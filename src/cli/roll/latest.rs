@@ -117,7 +117,7 @@ fn none_yet(schema: &str) -> Failure {
 }
 
 /// The `options` of libpq make the schema the session's search path. A name that the server would
-/// fold is quoted, which pgroll leaves out.
+/// fold is quoted, which pgroll leaves out. libpq takes no bare `=` in a value (`conninfo_uri_parse_params`).
 fn with_search_path(url: &str, version_schema: &str) -> String {
     let is_plain =
         version_schema.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
@@ -129,7 +129,7 @@ fn with_search_path(url: &str, version_schema: &str) -> String {
     };
     let mut value = String::new();
     for byte in format!("-c search_path={name}").bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~=".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             value.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -151,11 +151,11 @@ mod tests {
     fn the_version_is_the_search_path_of_the_url() {
         assert_eq!(
             with_search_path("postgres://u@h/d?sslmode=disable", "public_02_x"),
-            "postgres://u@h/d?sslmode=disable&options=-c%20search_path=public_02_x"
+            "postgres://u@h/d?sslmode=disable&options=-c%20search_path%3Dpublic_02_x"
         );
         assert_eq!(
             with_search_path("postgres://u@h/d", "public_V-2"),
-            "postgres://u@h/d?options=-c%20search_path=%22public_V-2%22"
+            "postgres://u@h/d?options=-c%20search_path%3D%22public_V-2%22"
         );
         assert_eq!(
             with_search_path("host=h user=u", "public_a"),
