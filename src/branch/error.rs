@@ -41,6 +41,12 @@ pub enum BranchError {
     Tool { program: &'static str, output: String },
     #[error("{what}: only root may do that")]
     NeedsRoot { what: &'static str },
+    #[error("there is a pool already: {image}")]
+    PoolExists { image: PathBuf },
+    #[error("mount the pool: this project has none")]
+    NoPool,
+    #[error("move the branches into the pool: some were made or deleted meanwhile")]
+    Overtaken,
     #[error("the pool {image} is not mounted")]
     NotMounted { image: PathBuf },
     #[error("find a free port between {first} and {last}")]

@@ -76,7 +76,17 @@ pub(super) struct Job<'a> {
 const CONTROL_FILE: &str = "global/pg_control";
 
 impl Tree {
+    /// What goes into a branch.
     pub(super) fn list(data: &Path, wal: &Wal) -> Result<Self, BranchError> {
+        Self::of(data, Some(wal))
+    }
+
+    /// Everything, slots and signals too: for a cluster that only moves.
+    pub(super) fn whole(data: &Path) -> Result<Self, BranchError> {
+        Self::of(data, None)
+    }
+
+    fn of(data: &Path, wal: Option<&Wal>) -> Result<Self, BranchError> {
         let mut tree = Self::default();
         tree.visit(data, Path::new(""), wal)?;
         if let Some(at) = tree.files.iter().position(|file| file == Path::new(CONTROL_FILE)) {
@@ -86,7 +96,8 @@ impl Tree {
         Ok(tree)
     }
 
-    fn visit(&mut self, data: &Path, below: &Path, wal: &Wal) -> Result<(), BranchError> {
+    /// Without a choice of WAL nothing is left behind.
+    fn visit(&mut self, data: &Path, below: &Path, wal: Option<&Wal>) -> Result<(), BranchError> {
         let dir = data.join(below);
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -101,17 +112,18 @@ impl Tree {
             let path = below.join(entry.file_name());
             let kind = entry.file_type().map_err(BranchError::file("look at", data.join(&path)))?;
             if kind.is_dir() {
-                let is_temporary = starts_with(&path, "pgsql_tmp");
+                let is_temporary = wal.is_some() && starts_with(&path, "pgsql_tmp");
                 if !is_temporary {
                     self.dirs.push(path.clone());
                 }
-                if !is_temporary && !EMPTIED.iter().any(|dir| path == Path::new(dir)) {
+                let is_emptied = wal.is_some() && EMPTIED.iter().any(|dir| path == Path::new(dir));
+                if !is_temporary && !is_emptied {
                     self.visit(data, &path, wal)?;
                 }
             } else if kind.is_symlink() {
                 let name = data.join(&path).display().to_string();
                 return Err(BranchError::Outside { name, what: path });
-            } else if goes_along(&path, wal) {
+            } else if wal.is_none_or(|wal| goes_along(&path, wal)) {
                 self.files.push(path);
             }
         }
@@ -261,6 +273,12 @@ mod tests {
         files.sort_unstable();
         assert_eq!(files, ["PG_VERSION", "base/1/112", "pg_wal/000000010000000000000002", "zz"]);
         assert!(tree.dirs.iter().any(|dir| dir.to_str() == Some("pg_replslot")));
+    }
+
+    #[test]
+    fn a_cluster_that_moves_takes_everything_along() {
+        let tree = Tree::whole(parent().path()).unwrap();
+        assert_eq!(tree.files.len(), 10, "{tree:?}");
     }
 
     #[test]

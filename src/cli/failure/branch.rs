@@ -25,6 +25,14 @@ impl From<BranchError> for Failure {
     }
 }
 
+const TOO_LARGE: &str = "`sudo backlot branch pool create --size 50G` makes branches instant and small; \
+    --allow-copy copies all the same";
+const MOUNT: &str = "`sudo backlot branch pool mount` mounts it";
+const MAKE_POOL: &str = "`sudo backlot branch pool create --size 50G` makes one";
+const POOL_EXISTS: &str = "`backlot branch pool status` shows it";
+const GOING: &str =
+    "its name is free when that is done; the next command clears away what was given up";
+
 fn classify(error: &BranchError) -> (Code, Option<String>) {
     let say = |hint: &str| Some(hint.to_owned());
     match error {
@@ -52,24 +60,19 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Outside { .. } => {
             (Code::Refused, say("branches of servers with tablespaces are not supported"))
         }
-        BranchError::TooLarge { .. } => (
-            Code::Refused,
-            say(
-                "`sudo backlot branch pool create --size 50G` makes branches instant and small; --allow-copy copies all the same",
-            ),
-        ),
+        BranchError::TooLarge { .. } => (Code::Refused, say(TOO_LARGE)),
         BranchError::NeedsRoot { .. } => {
             (Code::Auth, say("run it by sudo; the branches stay yours"))
         }
-        BranchError::NotMounted { .. } => {
-            (Code::Unreachable, say("`sudo backlot branch pool mount` mounts it"))
-        }
+        BranchError::NotMounted { .. } => (Code::Unreachable, say(MOUNT)),
+        BranchError::PoolExists { .. } => (Code::Conflict, say(POOL_EXISTS)),
+        BranchError::NoPool => (Code::NotFound, say(MAKE_POOL)),
+        BranchError::Overtaken => (Code::Conflict, say("run it again: they are where they were")),
         BranchError::NoPort { .. } => (Code::Conflict, say("delete branches that are not needed")),
         BranchError::Tool { .. } => (Code::Unreachable, None),
-        BranchError::File { .. }
-        | BranchError::Instance(_)
-        | BranchError::Catalog { .. }
-        | BranchError::OverBudget => (Code::Internal, None),
+        BranchError::File { .. } | BranchError::Instance(_) | BranchError::OverBudget => {
+            (Code::Internal, None)
+        }
     }
 }
 
