@@ -80,13 +80,14 @@ impl Rows {
         Self { version: VERSION, branches: Vec::new(), probe: None }
     }
 
-    /// The branch with this name, or this id.
+    /// The branch with this id, or this name: who has an id means that branch, whatever another
+    /// one is called.
     ///
     /// # Errors
     /// [`BranchError::None`] with the nearest name.
     pub fn named(&self, name: &str) -> Result<&Branch, BranchError> {
-        let by_name = self.branches.iter().find(|branch| branch.name == name);
-        by_name.or_else(|| self.by_id(name)).ok_or_else(|| {
+        let by_name = || self.branches.iter().find(|branch| branch.name == name);
+        self.by_id(name).or_else(by_name).ok_or_else(|| {
             let known = self.branches.iter().map(|branch| branch.name.as_str());
             BranchError::None { name: name.to_owned(), nearest: suggest(name, known) }
         })

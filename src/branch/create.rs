@@ -70,9 +70,7 @@ struct Reserved {
 pub fn create(home: &Home, request: &Request) -> Result<Created, BranchError> {
     super::is_branch_name(&request.name)?;
     let rows = home.catalog().read()?;
-    if let Ok(branch) = rows.named(&request.name)
-        && branch.name == request.name
-    {
+    if let Some(branch) = rows.branches.iter().find(|branch| branch.name == request.name) {
         return existing(branch, request);
     }
     let parent = rows.ready(&request.parent)?;
@@ -209,7 +207,8 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
     // The account that runs the servers must be able to enter.
     let mode = if Account::for_cluster(&files.data)?.is_other() { 0o711 } else { 0o700 };
     home.catalog().change(|rows| {
-        if rows.branches.iter().any(|branch| branch.name == plan.name) {
+        // An id as a name would stand for two branches.
+        if rows.branches.iter().any(|row| row.name == plan.name || row.id == plan.name) {
             return Err(BranchError::Exists { name: plan.name });
         }
         let port = port::choose(&seed_of(home, &plan.name), &rows.ports())?;

@@ -29,6 +29,8 @@ pub enum BranchError {
     Protected { name: String },
     #[error("read the catalog {path}: {reason}")]
     Catalog { path: PathBuf, reason: String },
+    #[error("{path} holds the data of a branch that {catalog} does not know")]
+    Unknown { path: PathBuf, catalog: PathBuf },
     #[error("use `{name}` as the name of a branch: {reason}")]
     BadName { name: String, reason: &'static str },
     #[error("branch by {backend}: {reason}")]

@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use super::{Global, environment, proxy};
-use crate::branch::{self, Branch, BranchError, BranchState, Home};
+use crate::branch::{self, Branch, BranchError, BranchState, Home, Swept};
 use crate::pg::ConnInfo;
 use crate::project::{Credentials, Project, checked_out};
 use secrecy::{ExposeSecret, SecretString};
@@ -74,10 +74,24 @@ pub(super) async fn opened(global: &Global) -> Result<(Project, Home), Failure> 
         })
         .await?
     };
-    if !swept.is_empty() && !global.json && !global.quiet {
-        super::output::say(&format!("cleared away what was left of: {}", swept.join(", ")));
-    }
+    say_swept(&swept, global);
     Ok((project, home))
+}
+
+fn say_swept(swept: &Swept, global: &Global) {
+    for (name, error) in &swept.left {
+        tracing::warn!(%name, %error, "left-over not cleared away");
+    }
+    if global.json || global.quiet {
+        return;
+    }
+    if !swept.removed.is_empty() {
+        let names = swept.removed.join(", ");
+        super::output::say(&format!("cleared away what was left of: {names}"));
+    }
+    for (name, error) in &swept.left {
+        super::output::say(&format!("left over and not cleared away: {name}: {error}"));
+    }
 }
 
 /// Work that waits for servers and disks; the runtime keeps the time.

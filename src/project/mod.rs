@@ -14,7 +14,7 @@ mod private;
 mod state;
 mod tokens;
 
-pub use checkout::{checked_out, set_checked_out};
+pub use checkout::{checked_out, forget_checked_out, set_checked_out};
 pub use credentials::{Credentials, new_password};
 pub use env_file::write_variable;
 pub use error::ProjectError;

@@ -53,6 +53,17 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Protected { name } => {
             (Code::Refused, Some(format!("`backlot branch set {name} protected=false` allows it")))
         }
+        BranchError::Unknown { path, .. } => (
+            Code::Refused,
+            Some(format!(
+                "put the catalog back that knows it (a backup of catalog.json); or, if nobody needs its data, remove it: rm -r {}",
+                path.display()
+            )),
+        ),
+        BranchError::Catalog { .. } => (
+            Code::Internal,
+            say("put a backup of it back: without it the branches' data has no names"),
+        ),
         BranchError::BadName { .. } | BranchError::BadSetting { .. } => (Code::Usage, None),
         BranchError::Backend { .. } => {
             (Code::Unreachable, say("leave out --backend: the best that works here is taken"))
