@@ -8,6 +8,9 @@ use std::{fmt::Write, net::Ipv4Addr, path::Path};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Branch;
+use crate::instance::{socket_dir as socket_dir_of, socket_dir_fits};
+use crate::pg::percent_encode;
+use crate::project::BranchFiles;
 
 pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -28,6 +31,11 @@ pub(super) const OPEN: &str = "\
 local all all trust
 local replication all trust
 ";
+
+/// Where a branch's socket is: in its directory, or below /tmp where that would be too long.
+pub(super) fn socket_dir(files: &BranchFiles) -> PathBuf {
+    if socket_dir_fits(&files.socket) { files.socket.clone() } else { socket_dir_of(&files.data) }
+}
 
 /// For applications. Holds the password.
 pub fn tcp_url(branch: &Branch, password: &SecretString) -> SecretString {

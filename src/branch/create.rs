@@ -202,8 +202,7 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
     let password = new_password()?;
     let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
     let files = home.state.branch(&id);
-    let socket =
-        if socket_dir_fits(&files.socket) { files.socket } else { socket_dir(&files.data) };
+    let socket = access::socket_dir(&files);
     // The account that runs the servers must be able to enter.
     let mode = if Account::for_cluster(&files.data)?.is_other() { 0o711 } else { 0o700 };
     home.catalog().change(|rows| {
