@@ -14,8 +14,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::backend::Backend;
-use super::tree::{Job, Wal};
+use super::backend::{Backend, BackendKind};
+use super::tree::{Job, Wal, give_away};
 use super::{Branch, BranchError, Lock, control_data, server};
 use crate::instance::Server;
 
@@ -59,6 +59,20 @@ pub(super) struct Source<'a> {
 
 /// Clones the parent's data directory to `target`.
 pub(super) fn capture(
+    parent: Source,
+    backend: &dyn Backend,
+    target: &Path,
+) -> Result<Captured, BranchError> {
+    let account = parent.server.account().clone();
+    let captured = copied(parent, backend, target)?;
+    // A snapshot is its owner's as it is.
+    if backend.kind() != BackendKind::Subvolume {
+        give_away(target, &account)?;
+    }
+    Ok(captured)
+}
+
+fn copied(
     mut parent: Source,
     backend: &dyn Backend,
     target: &Path,

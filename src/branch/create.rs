@@ -12,13 +12,13 @@ use secrecy::ExposeSecret;
 
 use super::backend::{self, Backend};
 use super::capture::{self, Captured, Method, Source};
-use super::tree::{Job, Tree, Wal, links_outside};
+use super::tree::{Job, Tree, Wal, give_away, links_outside, sync_filesystem};
 use super::{
     BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, access,
     delete, port, scrub, seed, server,
 };
-use crate::instance::{Account, Binaries, Server, socket_dir, socket_dir_fits};
-use crate::project::{Credentials, new_password, random_bytes};
+use crate::instance::{Account, Binaries, Server};
+use crate::project::{Credentials, give_to_owner, new_password, random_bytes};
 
 /// The database that every project begins with, and its role.
 const DATABASE: &str = "app";
@@ -215,6 +215,9 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
             .mode(mode)
             .create(&files.dir)
             .map_err(BranchError::file("make", &files.dir))?;
+        fs::File::open(&files.dir)
+            .and_then(|dir| give_to_owner(&dir, &files.dir))
+            .map_err(BranchError::file("give away", &files.dir))?;
         let lock = Lock::attempt(&files.lock, LockKind::Exclusive)?;
         let lock = lock.ok_or_else(|| BranchError::Exists { name: plan.name.clone() })?;
         Credentials::read(&home.state)?.set(&id, password)?;
@@ -261,9 +264,10 @@ fn plant(
 ) -> Result<Filled, BranchError> {
     let data = home.state.branch(&reserved.branch.id).data;
     let account = Account::for_cluster(seed)?;
-    backend.make_data_dir(&data, &account)?;
+    backend.make_data_dir(&data)?;
     let job = Job { account: &account, wal: Wal::All, may_go_on: &|| true, is_live: false };
     Tree::list(seed, &Wal::All)?.clone_to(seed, &data, backend::copy_file, &job)?;
+    give_away(&data, &account)?;
     let mut server = start_closed(home, &reserved.branch)?;
     server.change_access(access::OPEN)?;
     let captured = Captured { method: Method::New, pause_ms: 0 };

@@ -217,7 +217,7 @@ impl Server {
     /// the server. Gives the log's length.
     pub(super) fn detach(&self, command: &mut Command) -> Result<u64, InstanceError> {
         let log_path = self.log_path();
-        let (log, log_start) = layout::open_log(&log_path)?;
+        let (log, log_start) = layout::open_log(&log_path, &self.account)?;
         let stdout = log.try_clone().map_err(|e| file_error("open the log", &log_path, e))?;
         command.current_dir(&self.data_dir).stdout(stdout).stderr(log).process_group(0);
         Ok(log_start)

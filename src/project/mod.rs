@@ -20,6 +20,6 @@ pub use env_file::write_variable;
 pub use error::ProjectError;
 pub use file::{ProjectFile, is_project_name};
 pub use find::{FOLDER, Project};
-pub use private::{random_bytes, write_whole};
+pub use private::{give_to_owner, random_bytes, write_whole};
 pub use state::{BranchFiles, State};
 pub use tokens::Tokens;

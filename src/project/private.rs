@@ -36,8 +36,12 @@ pub fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), ProjectErro
     write().map_err(ProjectError::file("write", path))
 }
 
-/// What root writes by sudo in a user's project stays the user's.
-fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
+/// What root makes by sudo in a user's project stays the user's: gives `path`, opened as `file`, to
+/// the owner of the directory that it is in.
+///
+/// # Errors
+/// Those of the system.
+pub fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -2,9 +2,8 @@
 
 use std::{fs::File, io, path::Path, process::Command};
 
-use super::{Backend, BackendKind, BranchError, refused, remove_tree};
+use super::{Backend, BackendKind, BranchError, make_dir, refused, remove_tree};
 use crate::branch::tree::{Job, Tree};
-use crate::instance::{Account, private_dir};
 
 pub(super) struct Reflink;
 
@@ -47,8 +46,8 @@ impl Backend for Reflink {
         Ok(())
     }
 
-    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError> {
-        private_dir(data, account)?;
+    fn make_data_dir(&self, data: &Path) -> Result<(), BranchError> {
+        make_dir(data)?;
         hint(data);
         Ok(())
     }
