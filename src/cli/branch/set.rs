@@ -108,7 +108,8 @@ pub(super) async fn get(args: GetArgs, global: &Global) -> Result<(), Failure> {
     let checked_out = checked_out(&project).map_err(BranchError::from)?;
     let document = document(&home, &branch, checked_out.as_deref());
     let Some(key) = args.key else { return output::json(&document) };
-    let setting = key.strip_prefix("setting.").and_then(|name| branch.settings.get(name));
+    let setting = key.strip_prefix("setting.").map(str::to_ascii_lowercase);
+    let setting = setting.and_then(|name| branch.settings.get(&name));
     let value = match setting {
         Some(value) => Value::from(value.as_str()),
         None => document

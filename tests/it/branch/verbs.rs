@@ -113,6 +113,8 @@ fn what_cannot_be_done_has_its_code_and_prints_nothing() {
     assert_eq!(code(&["branch", "delete", "dev"], 7), "refused");
     assert_eq!(code(&["branch", "set", "dev", "colour=red"], 2), "usage");
     assert_eq!(code(&["branch", "set", "dev", "setting.port=1"], 2), "usage");
+    assert_eq!(code(&["branch", "set", "dev", "setting.Hba_File=/tmp/x"], 2), "usage");
+    assert_eq!(code(&["branch", "set", "dev", "port=0"], 2), "usage");
     assert_eq!(code(&["branch", "set", "dev", "password=mine"], 2), "usage");
     assert_eq!(code(&["branch", "get", "dev", "colour"], 4), "not_found");
     assert_eq!(code(&["branch", "wait-ready", "dve"], 4), "not_found");
