@@ -57,6 +57,17 @@ pub(super) struct Source<'a> {
     pub(super) lock: Lock,
 }
 
+/// A checkpoint before the lock is taken, which may have much to write: what the one of the capture
+/// has left to write, or a clean stop, holds clients up for a moment only. A parent that does not
+/// answer now is dealt with under the lock.
+pub(super) fn prepare(server: &Server, branch: &Branch) {
+    if server.is_running()
+        && let Err(error) = checkpoint(server, branch)
+    {
+        tracing::debug!(branch = %branch.name, %error, "no checkpoint ahead");
+    }
+}
+
 /// Clones the parent's data directory to `target`.
 pub(super) fn capture(
     parent: Source,
@@ -82,7 +93,7 @@ fn copied(
         return Ok(Captured { method: Method::Asleep, pause_ms: 0 });
     }
     if backend.is_atomic() {
-        checkpoint(&parent)?;
+        checkpoint(&parent.server, parent.branch)?;
         backend.clone_data(parent.server.data_dir(), target, &parent.job(&Wal::All, &always))?;
         return Ok(Captured { method: Method::Snapshot, pause_ms: 0 });
     }
@@ -91,7 +102,7 @@ fn copied(
             let pause = stopped(&mut parent, backend, target)?;
             return Ok(Captured { method: Method::Stopped, pause_ms: milliseconds(pause) });
         }
-        checkpoint(&parent)?;
+        checkpoint(&parent.server, parent.branch)?;
         if let Some(pause) = frozen(&parent, backend, target)? {
             return Ok(Captured { method: Method::Frozen, pause_ms: milliseconds(pause) });
         }
@@ -137,10 +148,9 @@ fn sessions(parent: &Source) -> Result<i64, BranchError> {
 }
 
 /// Recovery of the copy begins here: the later, the less it has to do.
-fn checkpoint(parent: &Source) -> Result<(), BranchError> {
-    let name = &parent.branch.name;
-    let mut session = server::session(&parent.server, parent.branch, "postgres")?;
-    session.simple("checkpoint").map_err(BranchError::sql("checkpoint", name))?;
+fn checkpoint(server: &Server, branch: &Branch) -> Result<(), BranchError> {
+    let mut session = server::session(server, branch, "postgres")?;
+    session.simple("checkpoint").map_err(BranchError::sql("checkpoint", &branch.name))?;
     Ok(())
 }
 

@@ -239,6 +239,11 @@ fn grow(
     reserved: &Reserved,
     backend: &dyn Backend,
 ) -> Result<Filled, BranchError> {
+    if backend.kind().shares_blocks()
+        && let Ok(server) = server::open(home, parent)
+    {
+        capture::prepare(&server, parent);
+    }
     let lock = home.state.branch(&parent.id).lock;
     let lock = Lock::wait(&lock, LockKind::Exclusive, &parent.name, server::LOCK_LIMIT)?;
     // Deleted while we waited?
@@ -246,6 +251,11 @@ fn grow(
     let source = Source { branch: parent, server: server::open(home, parent)?, lock };
     let data = home.state.branch(&reserved.branch.id).data;
     let captured = capture::capture(source, backend, &data)?;
+    // A tablespace that was made meanwhile: recovery of the copy would write into its parent's.
+    let dirs = [home.state.branch(&parent.id).data, data.clone()];
+    if let Some(what) = dirs.iter().find_map(|data| links_outside(data)) {
+        return Err(BranchError::Outside { name: parent.name.clone(), what });
+    }
     if captured.method == Method::Asleep || captured.method == Method::Stopped {
         // A clean start does not sync what it finds; recovery does.
         sync(&data)?;
