@@ -70,11 +70,13 @@ pub(super) async fn run(args: SetArgs, global: &Global) -> Result<(), Failure> {
         })
         .await?
     };
-    if moves {
-        // It listens on the new port when this returns.
+    if moves || args.env_file.path().is_some() {
+        // It listens on the port when this returns, and what is written can be used.
         proxy::attend(&project, &home, &changed).await?;
     }
-    args.env_file.write(&project::url(&home, &changed)?)?;
+    if args.env_file.path().is_some() {
+        args.env_file.write(&project::url(&home, &changed)?)?;
+    }
     args.env_file.say(global);
     if sets && branch::is_running(&home, &changed) && !global.json && !global.quiet {
         output::say("settings hold from the next start: `backlot stop` and `backlot branch url`");

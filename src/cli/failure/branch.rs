@@ -127,6 +127,7 @@ fn project_code(error: &ProjectError) -> (Code, Option<String>) {
             ),
         ),
         ProjectError::BadName { .. } => (Code::Usage, Some("give another by --name".into())),
+        ProjectError::Link { .. } => (Code::Refused, Some("name the file itself".into())),
         ProjectError::Invalid(_) => (Code::Usage, None),
         ProjectError::Broken { .. } | ProjectError::File { .. } => (Code::Internal, None),
     }
