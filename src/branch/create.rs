@@ -258,7 +258,7 @@ fn grow(
     }
     if captured.method == Method::Asleep || captured.method == Method::Stopped {
         // A clean start does not sync what it finds; recovery does.
-        sync(&data)?;
+        sync_filesystem(&data)?;
     }
     let mut server = start_closed(home, &reserved.branch)?;
     let quieted = scrub::quiet(&server, &reserved.branch)?;
@@ -333,19 +333,4 @@ fn check_size(data: &Path) -> Result<(), BranchError> {
         .map_err(|error| BranchError::file("ask for the free space of", data)(error.into()))?;
     let limit = COPY_LIMIT.min(stat.f_bavail.saturating_mul(stat.f_frsize) / COPY_SHARE);
     if bytes > limit { Err(BranchError::TooLarge { bytes, limit }) } else { Ok(()) }
-}
-
-#[cfg(target_os = "linux")]
-fn sync(data: &Path) -> Result<(), BranchError> {
-    let failed = BranchError::file("sync", data);
-    let file = match fs::File::open(data) {
-        Ok(file) => file,
-        Err(error) => return Err(failed(error)),
-    };
-    rustix::fs::syncfs(&file).map_err(|error| failed(error.into()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sync(data: &Path) -> Result<(), BranchError> {
-    fs::File::open(data).and_then(|file| file.sync_all()).map_err(BranchError::file("sync", data))
 }

@@ -221,7 +221,23 @@ pub(super) fn links_outside(data: &Path) -> Option<PathBuf> {
     entries.chain(EMPTIED.map(|dir| data.join(dir))).find(is_link)
 }
 
-fn make_dir(path: &Path, account: &Account) -> Result<(), BranchError> {
+/// Everything that was written to the filesystem of `data` is on the disk when it returns.
+#[cfg(target_os = "linux")]
+pub(super) fn sync_filesystem(data: &Path) -> Result<(), BranchError> {
+    let failed = BranchError::file("sync", data);
+    let file = match File::open(data) {
+        Ok(file) => file,
+        Err(error) => return Err(failed(error)),
+    };
+    rustix::fs::syncfs(&file).map_err(|error| failed(error.into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sync_filesystem(data: &Path) -> Result<(), BranchError> {
+    File::open(data).and_then(|file| file.sync_all()).map_err(BranchError::file("sync", data))
+}
+
+fn make_dir(path: &Path) -> Result<(), BranchError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other.map_err(BranchError::file("make", path)),

@@ -23,7 +23,7 @@ pub(super) use copy::copy_file;
 pub enum BackendKind {
     /// A snapshot of a btrfs subvolume: of one moment, whatever the size.
     Subvolume,
-    /// Files that share their blocks until one of them is written (FICLONE, clonefile).
+    /// Files that share their blocks until one of them is written (FICLONE).
     Reflink,
     /// A copy.
     Copy,

@@ -2,6 +2,7 @@
 
 use super::{Code, Failure, code_of, hint_of};
 use crate::branch::BranchError;
+use crate::instance::InstanceError;
 use crate::project::ProjectError;
 use crate::proxy::ProxyError;
 use std::error::Error as _;
@@ -9,7 +10,16 @@ use std::error::Error as _;
 impl From<BranchError> for Failure {
     fn from(error: BranchError) -> Self {
         if let BranchError::Instance(error) = error {
-            return error.into();
+            let gone = if let InstanceError::NotACluster { path } = &error {
+                Some(path.display().to_string())
+            } else {
+                None
+            };
+            let failure = Self::from(error);
+            let Some(gone) = gone else { return failure };
+            return failure.hint(format!(
+                "the branch's data is gone or damaged: put {gone} back from a backup, or `backlot branch delete` the branch"
+            ));
         }
         if let BranchError::Project(ProjectError::Invalid(diagnostic)) = error {
             return Self::config(&[*diagnostic]);
@@ -44,9 +54,10 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Exists { .. } => {
             (Code::Conflict, say("give it another name, or use --if-not-exists"))
         }
-        BranchError::NotReady { name, .. } => {
+        BranchError::NotReady { name, state: "creating" } => {
             (Code::Conflict, Some(format!("`backlot branch wait-ready {name}` waits for it")))
         }
+        BranchError::NotReady { .. } => (Code::Conflict, say(GOING)),
         BranchError::Busy { .. } => {
             (Code::Conflict, say("try again when the other command is done"))
         }
