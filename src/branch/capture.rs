@@ -141,8 +141,8 @@ fn sessions(parent: &Source) -> Result<i64, BranchError> {
             'checkpointer', 'walwriter', 'io worker', 'logical replication launcher', 'startup')";
     let name = &parent.branch.name;
     let mut session = server::session(&parent.server, parent.branch, "postgres")?;
-    let rows = session.simple(sql).map_err(BranchError::sql("count the sessions", name))?;
-    let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    let count = session.column(sql).map_err(BranchError::sql("count the sessions", name))?;
+    let count = count.first().and_then(|count| count.parse().ok());
     // What is not understood is taken for a session: the parent is not stopped then.
     Ok(count.unwrap_or(1))
 }

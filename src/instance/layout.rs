@@ -115,18 +115,31 @@ pub(super) fn open_log(path: &Path, account: &Account) -> Result<(File, u64), In
 
 /// The last lines that were written to the log after its first `from` bytes.
 pub(super) fn log_tail(path: &Path, from: u64) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES))))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_else(|error| format!("(log unreadable: {error})"));
+    match last_lines(path, from, TAIL_BYTES, TAIL_LINES) {
+        Ok(lines) => lines.join("\n"),
+        Err(error) => format!("(log unreadable: {error})"),
+    }
+}
+
+/// The last `count` lines after the first `from` bytes of a file, as far as `byte_limit` bytes hold
+/// them.
+///
+/// # Errors
+/// Those of reading the file.
+pub(crate) fn last_lines(
+    path: &Path,
+    from: u64,
+    byte_limit: u64,
+    count: usize,
+) -> std::io::Result<Vec<String>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(byte_limit))))?;
+    let mut bytes = Vec::new();
+    file.take(byte_limit).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    let skipped = lines.len().saturating_sub(TAIL_LINES);
-    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+    Ok(lines.iter().skip(lines.len().saturating_sub(count)).map(ToString::to_string).collect())
 }
 
 pub(super) fn file_error(

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt::Write,
     fs,
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
@@ -20,6 +19,7 @@ use super::{
     ping,
     postmaster::{self, PidFile, socket_name, wait_until},
 };
+use crate::pg::percent_encode;
 
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
@@ -310,7 +310,7 @@ impl Server {
     /// A connection URL over the private socket, as [`SUPERUSER`], without a password: for
     /// libpq and tokio-postgres alike.
     pub fn url(&self, database: &str) -> String {
-        let dir = percent_encode(&self.socket_dir.display().to_string());
+        let dir = percent_encode(self.socket_dir.as_os_str().as_encoded_bytes());
         let (database, port) = (percent_encode(database), self.port);
         format!("postgresql:///{database}?host={dir}&port={port}&user={SUPERUSER}")
     }
@@ -397,28 +397,4 @@ fn free_port() -> Result<u16, InstanceError> {
 
 fn is_port_clash(log_tail: &str) -> bool {
     log_tail.contains("Address already in use")
-}
-
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes any text");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_encode;
-
-    #[test]
-    fn a_name_in_a_url_is_percent_encoded() {
-        assert_eq!(percent_encode("a b/é?"), "a%20b%2F%C3%A9%3F");
-        assert_eq!(percent_encode("a-b_c.d~9"), "a-b_c.d~9");
-    }
 }

@@ -192,16 +192,16 @@ impl ConnInfo {
 
     /// A URL without the password, for people.
     pub fn url_without_password(&self) -> String {
-        let database = encode(&self.dbname);
+        let database = percent_encode(&self.dbname);
         if self.is_unix_socket() {
-            let host = encode(&self.host);
+            let host = percent_encode(&self.host);
             return format!(
                 "postgres://{}@/{database}?host={host}&port={}",
-                encode(&self.user),
+                percent_encode(&self.user),
                 self.port
             );
         }
-        format!("postgres://{}@{}:{}/{database}", encode(&self.user), self.host, self.port)
+        format!("postgres://{}@{}:{}/{database}", percent_encode(&self.user), self.host, self.port)
     }
 }
 
@@ -217,11 +217,13 @@ impl fmt::Debug for ConnInfo {
     }
 }
 
-fn encode(text: &str) -> String {
+/// RFC 3986: everything but the unreserved characters.
+pub(crate) fn percent_encode(text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
+    for byte in text {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            out.push(char::from(*byte));
         } else {
             // Writing to a String cannot fail.
             let _ = write!(out, "%{byte:02X}");
@@ -329,8 +331,14 @@ fn keyword_value(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{ChannelBinding, ConnInfo, SslMode};
+    use super::{ChannelBinding, ConnInfo, SslMode, percent_encode};
     use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_name_in_a_url_is_percent_encoded() {
+        assert_eq!(percent_encode("a b/é?"), "a%20b%2F%C3%A9%3F");
+        assert_eq!(percent_encode("a-b_c.d~9"), "a-b_c.d~9");
+    }
 
     #[test]
     fn urls_and_keywords_are_read_as_libpq_reads_them() {
