@@ -58,3 +58,30 @@ fn a_url_in_a_file_can_be_used() {
         assert_eq!(database::run(url, "select 1").unwrap(), [["1"]]);
     }
 }
+
+#[test]
+fn what_root_makes_in_a_users_project_is_the_users() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: not root: files that sudo makes are NOT tested in this run");
+        return;
+    }
+    const USER: u32 = 4711;
+    let project = Project::init(&binaries()[0]);
+    let state = project.state();
+    for dir in [state.clone(), state.join("branches")] {
+        chown(dir, Some(USER), Some(USER)).unwrap();
+    }
+    let id = project.create("dev")["branch"]["id"].as_str().unwrap().to_owned();
+    let dir = state.join("branches").join(id);
+    let owner = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().uid();
+    assert_eq!(owner(dir.clone()), USER);
+    assert_eq!(owner(dir.join("branch.lock")), USER);
+    assert_eq!(owner(state.join("catalog.json")), USER);
+    // Its server's, all of it.
+    let server = owner(dir.join("data"));
+    assert_ne!(server, 0);
+    for path in ["data/base", "data/base/1", "data/pg_wal", "data/PG_VERSION", "server.log"] {
+        assert_eq!(owner(dir.join(path)), server, "{path}");
+    }
+}
