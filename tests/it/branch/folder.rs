@@ -59,6 +59,9 @@ fn a_url_in_a_file_can_be_used() {
     }
 }
 
+/// Nobody of this machine.
+const USER: u32 = 4711;
+
 #[test]
 fn what_root_makes_in_a_users_project_is_the_users() {
     use std::os::unix::fs::{MetadataExt, chown};
@@ -66,7 +69,6 @@ fn what_root_makes_in_a_users_project_is_the_users() {
         eprintln!("SKIPPED: not root: files that sudo makes are NOT tested in this run");
         return;
     }
-    const USER: u32 = 4711;
     let project = Project::init(&binaries()[0]);
     let state = project.state();
     for dir in [state.clone(), state.join("branches")] {
