@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Branch;
 use crate::instance::{socket_dir as socket_dir_of, socket_dir_fits};
-use crate::pg::percent_encode;
+use crate::pg::percent_encoded;
 use crate::project::BranchFiles;
 
 pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -48,6 +48,6 @@ pub fn tcp_url(branch: &Branch, password: &SecretString) -> SecretString {
 /// Without the password.
 pub fn socket_url(branch: &Branch) -> String {
     let Branch { user, database, .. } = branch;
-    let dir = percent_encode(branch.socket_dir.as_os_str().as_encoded_bytes());
+    let dir = percent_encoded(branch.socket_dir.as_os_str().as_encoded_bytes());
     format!("postgresql:///{database}?host={dir}&port={SOCKET_PORT}&user={user}")
 }

@@ -19,7 +19,7 @@ use super::{
     ping,
     postmaster::{self, PidFile, socket_name, wait_until},
 };
-use crate::pg::percent_encode;
+use crate::pg::percent_encoded;
 
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
@@ -310,16 +310,16 @@ impl Server {
     /// A connection URL over the private socket, as [`SUPERUSER`], without a password: for
     /// libpq and tokio-postgres alike.
     pub fn url(&self, database: &str) -> String {
-        let dir = percent_encode(self.socket_dir.as_os_str().as_encoded_bytes());
-        let (database, port) = (percent_encode(database), self.port);
+        let dir = percent_encoded(self.socket_dir.as_os_str().as_encoded_bytes());
+        let (database, port) = (percent_encoded(database), self.port);
         format!("postgresql:///{database}?host={dir}&port={port}&user={SUPERUSER}")
     }
 
     /// A connection URL over 127.0.0.1 with the password in it. None with [`Listen::Socket`].
     pub fn tcp_url(&self, database: &str) -> Option<SecretString> {
         let Listen::Loopback { password, .. } = &self.options.listen else { return None };
-        let (password, port) = (percent_encode(password.expose_secret()), self.port);
-        let database = percent_encode(database);
+        let (password, port) = (percent_encoded(password.expose_secret()), self.port);
+        let database = percent_encoded(database);
         Some(format!("postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}").into())
     }
 

@@ -192,16 +192,16 @@ impl ConnInfo {
 
     /// A URL without the password, for people.
     pub fn url_without_password(&self) -> String {
-        let database = percent_encode(&self.dbname);
+        let database = percent_encoded(&self.dbname);
         if self.is_unix_socket() {
-            let host = percent_encode(&self.host);
+            let host = percent_encoded(&self.host);
             return format!(
                 "postgres://{}@/{database}?host={host}&port={}",
-                percent_encode(&self.user),
+                percent_encoded(&self.user),
                 self.port
             );
         }
-        format!("postgres://{}@{}:{}/{database}", percent_encode(&self.user), self.host, self.port)
+        format!("postgres://{}@{}:{}/{database}", percent_encoded(&self.user), self.host, self.port)
     }
 }
 
@@ -217,8 +217,9 @@ impl fmt::Debug for ConnInfo {
     }
 }
 
-/// RFC 3986: everything but the unreserved characters.
-pub(crate) fn percent_encode(text: impl AsRef<[u8]>) -> String {
+/// For a part of a URL, by RFC 3986: everything but the unreserved characters. Of bytes, because a
+/// path need not be UTF-8.
+pub(crate) fn percent_encoded(text: impl AsRef<[u8]>) -> String {
     let text = text.as_ref();
     let mut out = String::with_capacity(text.len());
     for byte in text {
@@ -331,13 +332,13 @@ fn keyword_value(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{ChannelBinding, ConnInfo, SslMode, percent_encode};
+    use super::{ChannelBinding, ConnInfo, SslMode, percent_encoded};
     use secrecy::ExposeSecret;
 
     #[test]
     fn a_name_in_a_url_is_percent_encoded() {
-        assert_eq!(percent_encode("a b/é?"), "a%20b%2F%C3%A9%3F");
-        assert_eq!(percent_encode("a-b_c.d~9"), "a-b_c.d~9");
+        assert_eq!(percent_encoded("a b/é?"), "a%20b%2F%C3%A9%3F");
+        assert_eq!(percent_encoded("a-b_c.d~9"), "a-b_c.d~9");
     }
 
     #[test]
