@@ -7,6 +7,7 @@
 pub mod document;
 pub mod observe;
 pub mod pg;
+pub mod random;
 
 pub mod catalog;
 

@@ -14,8 +14,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::backend::Backend;
-use super::tree::{Job, Wal};
+use super::backend::{Backend, BackendKind};
+use super::tree::{Job, Wal, give_away};
 use super::{Branch, BranchError, Lock, control_data, server};
 use crate::instance::Server;
 
@@ -57,8 +57,33 @@ pub(super) struct Source<'a> {
     pub(super) lock: Lock,
 }
 
+/// A checkpoint before the lock is taken, which may have much to write: what the one of the capture
+/// has left to write, or a clean stop, holds clients up for a moment only. A parent that does not
+/// answer now is dealt with under the lock.
+pub(super) fn prepare(server: &Server, branch: &Branch) {
+    if server.is_running()
+        && let Err(error) = checkpoint(server, branch)
+    {
+        tracing::debug!(branch = %branch.name, %error, "no checkpoint ahead");
+    }
+}
+
 /// Clones the parent's data directory to `target`.
 pub(super) fn capture(
+    parent: Source,
+    backend: &dyn Backend,
+    target: &Path,
+) -> Result<Captured, BranchError> {
+    let account = parent.server.account().clone();
+    let captured = copied(parent, backend, target)?;
+    // A snapshot is its owner's as it is.
+    if backend.kind() != BackendKind::Subvolume {
+        give_away(target, &account)?;
+    }
+    Ok(captured)
+}
+
+fn copied(
     mut parent: Source,
     backend: &dyn Backend,
     target: &Path,
@@ -68,7 +93,7 @@ pub(super) fn capture(
         return Ok(Captured { method: Method::Asleep, pause_ms: 0 });
     }
     if backend.is_atomic() {
-        checkpoint(&parent)?;
+        checkpoint(&parent.server, parent.branch)?;
         backend.clone_data(parent.server.data_dir(), target, &parent.job(&Wal::All, &always))?;
         return Ok(Captured { method: Method::Snapshot, pause_ms: 0 });
     }
@@ -77,7 +102,7 @@ pub(super) fn capture(
             let pause = stopped(&mut parent, backend, target)?;
             return Ok(Captured { method: Method::Stopped, pause_ms: milliseconds(pause) });
         }
-        checkpoint(&parent)?;
+        checkpoint(&parent.server, parent.branch)?;
         if let Some(pause) = frozen(&parent, backend, target)? {
             return Ok(Captured { method: Method::Frozen, pause_ms: milliseconds(pause) });
         }
@@ -116,17 +141,16 @@ fn sessions(parent: &Source) -> Result<i64, BranchError> {
             'checkpointer', 'walwriter', 'io worker', 'logical replication launcher', 'startup')";
     let name = &parent.branch.name;
     let mut session = server::session(&parent.server, parent.branch, "postgres")?;
-    let rows = session.simple(sql).map_err(BranchError::sql("count the sessions", name))?;
-    let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    let count = session.column(sql).map_err(BranchError::sql("count the sessions", name))?;
+    let count = count.first().and_then(|count| count.parse().ok());
     // What is not understood is taken for a session: the parent is not stopped then.
     Ok(count.unwrap_or(1))
 }
 
 /// Recovery of the copy begins here: the later, the less it has to do.
-fn checkpoint(parent: &Source) -> Result<(), BranchError> {
-    let name = &parent.branch.name;
-    let mut session = server::session(&parent.server, parent.branch, "postgres")?;
-    session.simple("checkpoint").map_err(BranchError::sql("checkpoint", name))?;
+fn checkpoint(server: &Server, branch: &Branch) -> Result<(), BranchError> {
+    let mut session = server::session(server, branch, "postgres")?;
+    session.simple("checkpoint").map_err(BranchError::sql("checkpoint", &branch.name))?;
     Ok(())
 }
 

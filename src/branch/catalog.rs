@@ -1,11 +1,11 @@
 //! All branches of a project: one JSON document, replaced whole, changed under a lock.
 
-use std::{collections::BTreeSet, fs, io::ErrorKind, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, io::ErrorKind, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::backend::Probe;
-use super::{Branch, BranchError, BranchState, Lock, LockKind};
+use super::{Branch, BranchError, BranchState, Lock, LockKind, access};
 use crate::document::suggest;
 use crate::project::{State, write_whole};
 
@@ -17,8 +17,7 @@ const VERSION: u32 = 1;
 /// Where the document is.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    path: PathBuf,
-    lock: PathBuf,
+    state: State,
 }
 
 /// The document.
@@ -34,7 +33,7 @@ pub struct Rows {
 
 impl Catalog {
     pub fn new(state: &State) -> Self {
-        Self { path: state.catalog(), lock: state.catalog_lock() }
+        Self { state: state.clone() }
     }
 
     /// The document as it is now. No lock: it is replaced whole.
@@ -42,15 +41,20 @@ impl Catalog {
     /// # Errors
     /// [`BranchError::Catalog`].
     pub fn read(&self) -> Result<Rows, BranchError> {
-        let text = match fs::read_to_string(&self.path) {
+        let path = self.state.catalog();
+        let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Rows::empty()),
-            Err(error) => return Err(BranchError::file("read", &self.path)(error)),
+            Err(error) => return Err(BranchError::file("read", &path)(error)),
         };
-        let broken = |reason: String| BranchError::Catalog { path: self.path.clone(), reason };
-        let rows: Rows = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+        let broken = |reason: String| BranchError::Catalog { path: path.clone(), reason };
+        let mut rows: Rows =
+            serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
         if rows.version != VERSION {
             return Err(broken(format!("it is of version {}, not {VERSION}", rows.version)));
+        }
+        for branch in &mut rows.branches {
+            branch.socket_dir = access::socket_dir(&self.state.branch(&branch.id));
         }
         Ok(rows)
     }
@@ -63,14 +67,16 @@ impl Catalog {
         &self,
         work: impl FnOnce(&mut Rows) -> Result<T, BranchError>,
     ) -> Result<T, BranchError> {
-        let _lock = Lock::wait(&self.lock, LockKind::Exclusive, "catalog", LOCK_LIMIT)?;
+        let path = self.state.catalog();
+        let lock = self.state.catalog_lock();
+        let _lock = Lock::wait(&lock, LockKind::Exclusive, "catalog", LOCK_LIMIT)?;
         let mut rows = self.read()?;
         let result = work(&mut rows)?;
         let text = serde_json::to_string_pretty(&rows).map_err(|error| BranchError::Catalog {
-            path: self.path.clone(),
+            path: path.clone(),
             reason: error.to_string(),
         })?;
-        write_whole(&self.path, &text, 0o600)?;
+        write_whole(&path, &text, 0o600)?;
         Ok(result)
     }
 }
@@ -80,13 +86,14 @@ impl Rows {
         Self { version: VERSION, branches: Vec::new(), probe: None }
     }
 
-    /// The branch with this name, or this id.
+    /// The branch with this id, or this name: who has an id means that branch, whatever another
+    /// one is called.
     ///
     /// # Errors
     /// [`BranchError::None`] with the nearest name.
     pub fn named(&self, name: &str) -> Result<&Branch, BranchError> {
-        let by_name = self.branches.iter().find(|branch| branch.name == name);
-        by_name.or_else(|| self.by_id(name)).ok_or_else(|| {
+        let by_name = || self.branches.iter().find(|branch| branch.name == name);
+        self.by_id(name).or_else(by_name).ok_or_else(|| {
             let known = self.branches.iter().map(|branch| branch.name.as_str());
             BranchError::None { name: name.to_owned(), nearest: suggest(name, known) }
         })

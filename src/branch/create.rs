@@ -12,13 +12,13 @@ use secrecy::ExposeSecret;
 
 use super::backend::{self, Backend};
 use super::capture::{self, Captured, Method, Source};
-use super::tree::{Job, Tree, Wal, links_outside};
+use super::tree::{Job, Tree, Wal, give_away, links_outside, sync_filesystem};
 use super::{
     BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, access,
     delete, port, scrub, seed, server,
 };
-use crate::instance::{Account, Binaries, Server, socket_dir, socket_dir_fits};
-use crate::project::{Credentials, new_password, random_bytes};
+use crate::instance::{Account, Binaries, Server};
+use crate::project::{Credentials, give_to_owner, new_password, random_bytes};
 
 /// The database that every project begins with, and its role.
 const DATABASE: &str = "app";
@@ -70,9 +70,7 @@ struct Reserved {
 pub fn create(home: &Home, request: &Request) -> Result<Created, BranchError> {
     super::is_branch_name(&request.name)?;
     let rows = home.catalog().read()?;
-    if let Ok(branch) = rows.named(&request.name)
-        && branch.name == request.name
-    {
+    if let Some(branch) = rows.branches.iter().find(|branch| branch.name == request.name) {
         return existing(branch, request);
     }
     let parent = rows.ready(&request.parent)?;
@@ -204,12 +202,12 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
     let password = new_password()?;
     let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
     let files = home.state.branch(&id);
-    let socket =
-        if socket_dir_fits(&files.socket) { files.socket } else { socket_dir(&files.data) };
+    let socket = access::socket_dir(&files);
     // The account that runs the servers must be able to enter.
     let mode = if Account::for_cluster(&files.data)?.is_other() { 0o711 } else { 0o700 };
     home.catalog().change(|rows| {
-        if rows.branches.iter().any(|branch| branch.name == plan.name) {
+        // An id as a name would stand for two branches.
+        if rows.branches.iter().any(|row| row.name == plan.name || row.id == plan.name) {
             return Err(BranchError::Exists { name: plan.name });
         }
         let port = port::choose(&seed_of(home, &plan.name), &rows.ports())?;
@@ -217,6 +215,9 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
             .mode(mode)
             .create(&files.dir)
             .map_err(BranchError::file("make", &files.dir))?;
+        fs::File::open(&files.dir)
+            .and_then(|dir| give_to_owner(&dir, &files.dir))
+            .map_err(BranchError::file("give away", &files.dir))?;
         let lock = Lock::attempt(&files.lock, LockKind::Exclusive)?;
         let lock = lock.ok_or_else(|| BranchError::Exists { name: plan.name.clone() })?;
         Credentials::read(&home.state)?.set(&id, password)?;
@@ -238,6 +239,11 @@ fn grow(
     reserved: &Reserved,
     backend: &dyn Backend,
 ) -> Result<Filled, BranchError> {
+    if backend.kind().shares_blocks()
+        && let Ok(server) = server::open(home, parent)
+    {
+        capture::prepare(&server, parent);
+    }
     let lock = home.state.branch(&parent.id).lock;
     let lock = Lock::wait(&lock, LockKind::Exclusive, &parent.name, server::LOCK_LIMIT)?;
     // Deleted while we waited?
@@ -245,9 +251,14 @@ fn grow(
     let source = Source { branch: parent, server: server::open(home, parent)?, lock };
     let data = home.state.branch(&reserved.branch.id).data;
     let captured = capture::capture(source, backend, &data)?;
+    // A tablespace that was made meanwhile: recovery of the copy would write into its parent's.
+    let dirs = [home.state.branch(&parent.id).data, data.clone()];
+    if let Some(what) = dirs.iter().find_map(|data| links_outside(data)) {
+        return Err(BranchError::Outside { name: parent.name.clone(), what });
+    }
     if captured.method == Method::Asleep || captured.method == Method::Stopped {
         // A clean start does not sync what it finds; recovery does.
-        sync(&data)?;
+        sync_filesystem(&data)?;
     }
     let mut server = start_closed(home, &reserved.branch)?;
     let quieted = scrub::quiet(&server, &reserved.branch)?;
@@ -263,9 +274,10 @@ fn plant(
 ) -> Result<Filled, BranchError> {
     let data = home.state.branch(&reserved.branch.id).data;
     let account = Account::for_cluster(seed)?;
-    backend.make_data_dir(&data, &account)?;
+    backend.make_data_dir(&data)?;
     let job = Job { account: &account, wal: Wal::All, may_go_on: &|| true, is_live: false };
     Tree::list(seed, &Wal::All)?.clone_to(seed, &data, backend::copy_file, &job)?;
+    give_away(&data, &account)?;
     let mut server = start_closed(home, &reserved.branch)?;
     server.change_access(access::OPEN)?;
     let captured = Captured { method: Method::New, pause_ms: 0 };
@@ -321,19 +333,4 @@ fn check_size(data: &Path) -> Result<(), BranchError> {
         .map_err(|error| BranchError::file("ask for the free space of", data)(error.into()))?;
     let limit = COPY_LIMIT.min(stat.f_bavail.saturating_mul(stat.f_frsize) / COPY_SHARE);
     if bytes > limit { Err(BranchError::TooLarge { bytes, limit }) } else { Ok(()) }
-}
-
-#[cfg(target_os = "linux")]
-fn sync(data: &Path) -> Result<(), BranchError> {
-    let failed = BranchError::file("sync", data);
-    let file = match fs::File::open(data) {
-        Ok(file) => file,
-        Err(error) => return Err(failed(error)),
-    };
-    rustix::fs::syncfs(&file).map_err(|error| failed(error.into()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sync(data: &Path) -> Result<(), BranchError> {
-    fs::File::open(data).and_then(|file| file.sync_all()).map_err(BranchError::file("sync", data))
 }

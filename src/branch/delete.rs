@@ -1,11 +1,24 @@
 //! Branches that go: those that are not wanted any more, and those that were never finished.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use super::backend::BackendKind;
 use super::{Branch, BranchError, BranchState, Home, Lock, LockKind, server};
 use crate::instance::StopMode;
-use crate::project::Credentials;
+use crate::project::{Credentials, forget_checked_out};
+
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Names of branches that are gone now.
+    pub removed: Vec<String>,
+    /// What is there still, and why. The next sweep tries again.
+    pub left: Vec<(String, BranchError)>,
+}
 
 /// Deletes a branch, with everything in it. Its children stay.
 ///
@@ -13,55 +26,85 @@ use crate::project::Credentials;
 /// [`BranchError::None`], [`BranchError::Protected`], [`BranchError::Busy`].
 pub fn delete(home: &Home, name: &str) -> Result<Branch, BranchError> {
     let branch = home.catalog().read()?.ready(name)?.clone();
-    let lock = home.state.branch(&branch.id).lock;
-    let lock = Lock::wait(&lock, LockKind::Exclusive, &branch.name, server::LOCK_LIMIT)?;
-    home.catalog().change(|rows| {
-        let row = rows.by_id_mut(&branch.id)?;
+    delete_if(home, &branch, |row| {
         if row.protected {
             return Err(BranchError::Protected { name: row.name.clone() });
         }
-        row.state = BranchState::Deleting;
-        Ok(())
+        Ok(true)
     })?;
-    remove(home, &branch)?;
-    drop(lock);
     Ok(branch)
 }
 
-/// Clears away what processes that were killed left half-made or half-deleted. Gives the names.
+/// Deletes a branch if its row is as wanted when nobody else can change it; true if it was.
+pub(super) fn delete_if(
+    home: &Home,
+    branch: &Branch,
+    is_wanted: impl FnOnce(&Branch) -> Result<bool, BranchError>,
+) -> Result<bool, BranchError> {
+    let lock = home.state.branch(&branch.id).lock;
+    let lock = Lock::wait(&lock, LockKind::Exclusive, &branch.name, server::LOCK_LIMIT)?;
+    let is_ours = home.catalog().change(|rows| {
+        let row = rows.by_id_mut(&branch.id)?;
+        let is_ours = is_wanted(row)?;
+        if is_ours {
+            row.state = BranchState::Deleting;
+        }
+        Ok(is_ours)
+    })?;
+    if is_ours {
+        remove(home, branch)?;
+    }
+    drop(lock);
+    Ok(is_ours)
+}
+
+/// Clears away what processes that were killed left half-made or half-deleted.
 ///
 /// # Errors
+/// [`BranchError::Unknown`] for data that the catalog has no row of, which is never removed;
 /// [`BranchError::File`], [`BranchError::Catalog`].
-pub fn sweep(home: &Home) -> Result<Vec<String>, BranchError> {
+pub fn sweep(home: &Home) -> Result<Swept, BranchError> {
     let rows = home.catalog().read()?;
     let is_unfinished = |branch: &Branch| branch.state != BranchState::Ready;
-    if !rows.branches.iter().any(is_unfinished) && !has_strays(home, &rows.branches)? {
-        return Ok(Vec::new());
+    let mut swept = Swept::default();
+    if !rows.branches.iter().any(is_unfinished) && unknown(home, &rows.branches)?.is_empty() {
+        return Ok(swept);
     }
     let (orphans, strays) = home.catalog().change(|rows| {
+        // First: of a catalog that was lost, nothing may be believed.
+        let strays = strays(home, &rows.branches, &mut swept)?;
         let mut orphans = Vec::new();
         for branch in rows.branches.iter_mut().filter(|branch| is_unfinished(branch)) {
             let lock = home.state.branch(&branch.id).lock;
             // Its directory is gone already: only the row is left.
             let is_gone = !lock.exists();
-            let lock = if is_gone { None } else { Lock::attempt(&lock, LockKind::Exclusive)? };
-            if is_gone || lock.is_some() {
-                branch.state = BranchState::Deleting;
-                orphans.push((branch.clone(), lock));
+            let lock = if is_gone { Ok(None) } else { Lock::attempt(&lock, LockKind::Exclusive) };
+            match lock {
+                Ok(lock) if is_gone || lock.is_some() => {
+                    branch.state = BranchState::Deleting;
+                    orphans.push((branch.clone(), lock));
+                }
+                Ok(_) => {}
+                Err(error) => swept.left.push((branch.name.clone(), error)),
             }
         }
-        Ok((orphans, strays(home, &rows.branches)?))
+        Ok((orphans, strays))
     })?;
-    let mut names = Vec::new();
     for (branch, _lock) in orphans {
-        tracing::info!(branch = %branch.name, "unfinished branch removed");
-        remove(home, &branch)?;
-        names.push(branch.name);
+        match remove(home, &branch) {
+            Ok(()) => {
+                tracing::info!(branch = %branch.name, "unfinished branch removed");
+                swept.removed.push(branch.name);
+            }
+            Err(error) => swept.left.push((branch.name, error)),
+        }
     }
     for (path, _lock) in strays {
-        remove_dir(&path)?;
+        if let Err(error) = remove_dir(&path) {
+            swept.left.push((path.display().to_string(), error));
+        }
     }
-    Ok(names)
+    Ok(swept)
 }
 
 /// True if a branch is not ready and nobody is at work on it.
@@ -77,6 +120,7 @@ pub fn is_abandoned(home: &Home, branch: &Branch) -> Result<bool, BranchError> {
 /// Removes the server, the files, the password and the row. The caller has the lock.
 pub(super) fn remove(home: &Home, branch: &Branch) -> Result<(), BranchError> {
     let files = home.state.branch(&branch.id);
+    forget_checked_out(&home.state, &branch.id)?;
     // Unfinished data need not be a cluster yet: then nothing runs on it.
     if let Ok(mut server) = server::open(home, branch) {
         server.stop(StopMode::Immediate)?;
@@ -93,30 +137,43 @@ pub(super) fn remove(home: &Home, branch: &Branch) -> Result<(), BranchError> {
     })
 }
 
-type Strays = Vec<(std::path::PathBuf, Option<Lock>)>;
+type Strays = Vec<(PathBuf, Lock)>;
 
-/// Directories without a row: their maker died before it wrote one. Only under the catalog's
-/// lock does nobody come in between.
-fn strays(home: &Home, branches: &[Branch]) -> Result<Strays, BranchError> {
+/// Directories without a row: their maker died before it wrote one, and long before it copied any
+/// data. Only under the catalog's lock does nobody come in between.
+fn strays(home: &Home, branches: &[Branch], swept: &mut Swept) -> Result<Strays, BranchError> {
     let mut found = Vec::new();
-    for path in directories(home)? {
-        let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if is_id(id) && !branches.iter().any(|branch| branch.id == id) {
-            let lock = Lock::attempt(&home.state.branch(id).lock, LockKind::Exclusive)?;
-            if lock.is_some() {
-                found.push((path, lock));
-            }
+    let unknown = unknown(home, branches)?;
+    // What cannot be looked at may hold data.
+    let may_hold_data = |path: &&PathBuf| {
+        let looked = fs::symlink_metadata(path.join("data"));
+        !looked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    if let Some(path) = unknown.iter().find(may_hold_data) {
+        return Err(BranchError::Unknown { path: path.clone(), catalog: home.state.catalog() });
+    }
+    for path in unknown {
+        match Lock::attempt(&home.state.branch(id_of(&path)).lock, LockKind::Exclusive) {
+            Ok(Some(lock)) => found.push((path, lock)),
+            Ok(None) => {}
+            Err(error) => swept.left.push((path.display().to_string(), error)),
         }
     }
     Ok(found)
 }
 
-fn has_strays(home: &Home, branches: &[Branch]) -> Result<bool, BranchError> {
-    let known = |path: &Path| {
-        let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        !is_id(id) || branches.iter().any(|branch| branch.id == id)
-    };
-    Ok(directories(home)?.iter().any(|path| !known(path)))
+/// Directories as those of branches that have no row.
+fn unknown(home: &Home, branches: &[Branch]) -> Result<Vec<PathBuf>, BranchError> {
+    let mut found = directories(home)?;
+    found.retain(|path| {
+        let id = id_of(path);
+        is_id(id) && !branches.iter().any(|branch| branch.id == id)
+    });
+    Ok(found)
+}
+
+fn id_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// Others' directories (`lost+found`) are not ours to remove.
@@ -124,7 +181,7 @@ fn is_id(name: &str) -> bool {
     name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn directories(home: &Home) -> Result<Vec<std::path::PathBuf>, BranchError> {
+fn directories(home: &Home) -> Result<Vec<PathBuf>, BranchError> {
     let dir = home.state.branches();
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,

@@ -29,6 +29,8 @@ pub enum BranchError {
     Protected { name: String },
     #[error("read the catalog {path}: {reason}")]
     Catalog { path: PathBuf, reason: String },
+    #[error("{path} holds the data of a branch that {catalog} does not know")]
+    Unknown { path: PathBuf, catalog: PathBuf },
     #[error("use `{name}` as the name of a branch: {reason}")]
     BadName { name: String, reason: &'static str },
     #[error("branch by {backend}: {reason}")]
@@ -41,6 +43,12 @@ pub enum BranchError {
     Tool { program: &'static str, output: String },
     #[error("{what}: only root may do that")]
     NeedsRoot { what: &'static str },
+    #[error("there is a pool already: {image}")]
+    PoolExists { image: PathBuf },
+    #[error("mount the pool: this project has none")]
+    NoPool,
+    #[error("move the branches into the pool: some were made or deleted meanwhile")]
+    Overtaken,
     #[error("the pool {image} is not mounted")]
     NotMounted { image: PathBuf },
     #[error("find a free port between {first} and {last}")]

@@ -10,6 +10,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::BranchError;
+use crate::project::give_to_owner;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockKind {
@@ -34,6 +35,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = file.open(path).map_err(BranchError::file("open the lock", path))?;
+        give_to_owner(&file, path).map_err(BranchError::file("give away", path))?;
         let operation = match kind {
             LockKind::Shared => FlockOperation::NonBlockingLockShared,
             LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,

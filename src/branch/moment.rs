@@ -9,11 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Moment(pub u64);
 
 const DAY: u64 = 86_400;
+/// `9999-12-31T23:59:59Z`: a later one could not be read again.
+const LAST: u64 = 253_402_300_799;
 
 impl Moment {
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(time.as_secs()))
+        Self(self.0.saturating_add(time.as_secs()).min(LAST))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -26,6 +28,9 @@ impl Moment {
             (numbers(date, '-')?, numbers(time, ':')?);
         if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
         {
+            return None;
+        }
+        if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let days = days_of(year, month, day);
@@ -56,7 +61,8 @@ fn date_of(days: u64) -> (u64, u64, u64) {
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((year, month, day), second) = (date_of(self.0 / DAY), self.0 % DAY);
+        let seconds = self.0.min(LAST);
+        let ((year, month, day), second) = (date_of(seconds / DAY), seconds % DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
@@ -78,7 +84,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 #[cfg(test)]
 mod tests {
-    use super::Moment;
+    use super::{Duration, Moment};
 
     #[test]
     fn a_moment_is_read_as_it_was_written() {
@@ -90,5 +96,14 @@ mod tests {
             assert_eq!(Moment::parse(&Moment(seconds).to_string()), Some(Moment(seconds)));
         }
         assert_eq!(Moment::parse("yesterday"), None);
+        assert_eq!(Moment::parse("2026-01-01T24:00:00Z"), None);
+    }
+
+    #[test]
+    fn the_last_moment_is_that_of_the_year_9999() {
+        let last = Moment(1_700_000_000).after(Duration::from_secs(u64::MAX));
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Moment::parse(&last.to_string()), Some(last));
+        assert_eq!(Moment(u64::MAX).to_string(), last.to_string());
     }
 }

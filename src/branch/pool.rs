@@ -4,7 +4,10 @@
 //! Made once by root; used by the owner of the project. After a restart of the machine it is
 //! mounted again by [`mount`]. By the programs `mkfs.btrfs`, `mount` and `umount`.
 
+mod exchange;
+
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
@@ -12,8 +15,8 @@ use std::{
 };
 
 use super::backend::{BackendKind, copy_file};
-use super::tree::{Job, Tree, Wal};
-use super::{Branch, BranchError, Home, delete, server};
+use super::tree::{Job, Tree, Wal, give_away};
+use super::{Branch, BranchError, Home, server};
 use crate::instance::Account;
 
 /// What a pool is.
@@ -50,65 +53,79 @@ pub fn pool(home: &Home) -> Result<Option<Pool>, BranchError> {
 /// branches are where they were.
 ///
 /// # Errors
-/// [`BranchError::NeedsRoot`], [`BranchError::Exists`], [`BranchError::Tool`].
+/// [`BranchError::NeedsRoot`], [`BranchError::PoolExists`], [`BranchError::Tool`],
+/// [`BranchError::Overtaken`].
 pub fn create_pool(home: &Home, size_bytes: u64) -> Result<Pool, BranchError> {
     needs_root("make a pool")?;
-    let (image, branches) = (home.state.pool_image(), home.state.branches());
+    let image = home.state.pool_image();
     if image.exists() {
-        return Err(BranchError::Exists { name: image.display().to_string() });
+        return Err(BranchError::PoolExists { image });
     }
-    let owner =
-        fs::metadata(home.state.dir()).map_err(BranchError::file("look at", home.state.dir()))?;
     let rows = home.catalog().read()?.branches;
+    // To the end: what is written to a branch after it was copied would be lost.
+    let mut locks = Vec::new();
     for branch in &rows {
-        server::stop(home, branch)?;
+        locks.push(server::stop_and_hold(home, branch)?.0);
     }
     let (fresh, mount_point) = (image.with_extension("new"), home.state.dir().join("pool.mount"));
+    // Left by a process that was killed here.
+    unmount(&mount_point)?;
     let outcome = fill(home, &rows, &fresh, &mount_point, size_bytes);
     // Mounted or not: it is mounted where it belongs below, or not at all.
     let unmounted = unmount(&mount_point);
     drop(fs::remove_dir(&mount_point));
-    if let Err(error) = outcome.and(unmounted) {
+    let outcome = outcome.and(unmounted).and_then(|()| move_in(home, &rows, &fresh));
+    if let Err(error) = outcome {
         drop(fs::remove_file(&fresh));
         return Err(error);
     }
-    let before = home.state.dir().join("branches.before");
-    fs::rename(&branches, &before).map_err(BranchError::file("rename", &branches))?;
-    let mode = fs::metadata(&before).map_err(BranchError::file("look at", &before))?.permissions();
-    fs::create_dir(&branches)
-        .and_then(|()| fs::set_permissions(&branches, mode))
-        .and_then(|()| chown(&branches, Some(owner.uid()), Some(owner.gid())))
-        .and_then(|()| fs::rename(&fresh, &image))
-        .map_err(BranchError::file("make", &branches))?;
-    mount(home)?;
-    home.catalog().change(|rows| {
-        rows.probe = None;
-        for row in &mut rows.branches {
-            row.backend = BackendKind::Subvolume;
-        }
-        Ok(())
-    })?;
-    delete::remove_dir(&before)?;
+    drop(locks);
+    exchange::discard(&home.state);
     let none = || BranchError::Tool { program: "mount", output: "the pool is gone".to_owned() };
     pool(home)?.ok_or_else(none)
+}
+
+/// Puts the filled image into the place of the branches, if they are still those that were copied.
+fn move_in(home: &Home, copied: &[Branch], fresh: &Path) -> Result<(), BranchError> {
+    fs::File::open(fresh)
+        .and_then(|file| file.sync_all())
+        .map_err(BranchError::file("sync", fresh))?;
+    home.catalog().change(|rows| {
+        let ids = |branches: &[Branch]| -> BTreeSet<String> {
+            branches.iter().map(|branch| branch.id.clone()).collect()
+        };
+        if ids(&rows.branches) != ids(copied) {
+            return Err(BranchError::Overtaken);
+        }
+        exchange::exchange(&home.state, fresh)?;
+        exchange::adopt(rows);
+        Ok(())
+    })
 }
 
 /// Mounts the pool that is there, after a restart of the machine.
 ///
 /// # Errors
-/// [`BranchError::NeedsRoot`], [`BranchError::Tool`].
+/// [`BranchError::NeedsRoot`], [`BranchError::NoPool`], [`BranchError::Tool`].
 pub fn mount(home: &Home) -> Result<(), BranchError> {
     needs_root("mount a pool")?;
-    let branches = home.state.branches();
-    if is_mount_point(&branches)? {
-        return Ok(());
+    exchange::recover(home)?;
+    let (image, branches) = (home.state.pool_image(), home.state.branches());
+    if !image.exists() {
+        return Err(BranchError::NoPool);
     }
-    mount_image(&home.state.pool_image(), &branches)
+    if !is_mount_point(&branches)? {
+        mount_image(&image, &branches)?;
+    }
+    exchange::recover(home)
 }
 
+/// Sees to it that the branches are where they belong, whatever became of a pool that was made.
+///
 /// # Errors
 /// [`BranchError::NotMounted`] when the project has a pool and its branches are out of reach.
 pub fn require_mounted(home: &Home) -> Result<(), BranchError> {
+    exchange::recover(home)?;
     match pool(home)? {
         Some(Pool { is_mounted: false, image, .. }) => Err(BranchError::NotMounted { image }),
         Some(_) | None => Ok(()),
@@ -139,18 +156,22 @@ fn fill(
     Ok(())
 }
 
-/// The data as a subvolume, everything else as it is.
+/// The data as a subvolume, with everything that a branch of it would not get; the files beside it
+/// as they are.
 fn move_branch(from: &Path, to: &Path) -> Result<(), BranchError> {
     fs::create_dir(to).map_err(BranchError::file("make", to))?;
     copy_owner(from, to)?;
     let (old, new) = (from.join("data"), to.join("data"));
     let account = Account::for_cluster(&old)?;
-    BackendKind::Subvolume.backend().make_data_dir(&new, &account)?;
+    BackendKind::Subvolume.backend().make_data_dir(&new)?;
     let job = Job { account: &account, wal: Wal::All, may_go_on: &|| true, is_live: false };
-    Tree::list(&old, &Wal::All)?.clone_to(&old, &new, copy_file, &job)?;
-    for name in ["server.log", "branch.lock"] {
-        let (old, new) = (from.join(name), to.join(name));
-        if old.exists() {
+    Tree::whole(&old)?.clone_to(&old, &new, copy_file, &job)?;
+    give_away(&new, &account)?;
+    for entry in fs::read_dir(from).map_err(BranchError::file("list", from))? {
+        let old = entry.map_err(BranchError::file("list", from))?.path();
+        let is_file = fs::symlink_metadata(&old).is_ok_and(|meta| meta.is_file());
+        if is_file && let Some(name) = old.file_name() {
+            let new = to.join(name);
             fs::copy(&old, &new).map_err(BranchError::file("copy", &old))?;
             copy_owner(&old, &new)?;
         }

@@ -26,6 +26,8 @@ pub struct Branch {
     pub postgres_version: String,
     pub major: u32,
     pub bin_dir: PathBuf,
+    /// Of where the project is now: a copy of its directory has servers of its own.
+    #[serde(default, skip_serializing)]
     pub socket_dir: PathBuf,
     /// None: never.
     pub sleep_after_seconds: Option<u64>,

@@ -6,7 +6,7 @@
 
 use super::{Branch, BranchError, server};
 use crate::instance::Server;
-use crate::pg::{Ident, Wire};
+use crate::pg::Ident;
 
 /// What was found and made quiet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,14 +27,14 @@ const STOP_JOBS: &str = "with stopped as \
 pub(super) fn quiet(server: &Server, branch: &Branch) -> Result<Quieted, BranchError> {
     let failed = BranchError::sql("quieten what its parent ran", &branch.name);
     let mut session = server::session(server, branch, "postgres")?;
-    let databases = first_column(&mut session, DATABASES).map_err(&failed)?;
+    let databases = session.column(DATABASES).map_err(&failed)?;
     drop(session);
     let mut quieted = Quieted::default();
     for database in databases {
         let mut session = server::session(server, branch, &database)?;
         // A cluster can be read-only by default.
         session.simple("set default_transaction_read_only = off").map_err(&failed)?;
-        for name in first_column(&mut session, SUBSCRIPTIONS).map_err(&failed)? {
+        for name in session.column(SUBSCRIPTIONS).map_err(&failed)? {
             let name = Ident(&name);
             // Without its slot: dropping the subscription here must not drop the parent's slot.
             session
@@ -45,15 +45,10 @@ pub(super) fn quiet(server: &Server, branch: &Branch) -> Result<Quieted, BranchE
                 .map_err(&failed)?;
             quieted.subscriptions += 1;
         }
-        if first_column(&mut session, HAS_JOBS).map_err(&failed)? == ["t"] {
-            let count = first_column(&mut session, STOP_JOBS).map_err(&failed)?;
+        if session.column(HAS_JOBS).map_err(&failed)? == ["t"] {
+            let count = session.column(STOP_JOBS).map_err(&failed)?;
             quieted.jobs += count.first().and_then(|count| count.parse().ok()).unwrap_or(0_u64);
         }
     }
     Ok(quieted)
-}
-
-fn first_column(session: &mut Wire, sql: &str) -> Result<Vec<String>, crate::pg::Error> {
-    let rows = session.simple(sql)?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::tree::sync_filesystem;
 use super::{BranchError, Lock, LockKind};
 use crate::instance::{
     Account, Binaries, Durability, Server, ServerGuard, ServerOptions, StopMode,
@@ -48,7 +49,10 @@ pub(super) fn seed(
     super::delete::remove_dir(&fresh)?;
     fs::DirBuilder::new().mode(mode).create(&fresh).map_err(BranchError::file("make", &fresh))?;
     make(binaries, &fresh, database)?;
+    // Nothing was synced while it was made; once it has its name, it is taken for whole.
+    sync_filesystem(&fresh)?;
     fs::rename(&fresh, &home).map_err(BranchError::file("rename", &fresh))?;
+    sync_filesystem(&dir)?;
     Ok(home.join("data"))
 }
 

@@ -152,12 +152,19 @@ fn answers_within(server: &Server, limit: Duration) -> bool {
 /// # Errors
 /// [`BranchError::Busy`], [`BranchError::Instance`].
 pub fn stop(home: &Home, branch: &Branch) -> Result<bool, BranchError> {
+    stop_and_hold(home, branch).map(|(_, ran)| ran)
+}
+
+/// As [`stop`]; nobody starts it while the lock is held.
+pub(super) fn stop_and_hold(home: &Home, branch: &Branch) -> Result<(Lock, bool), BranchError> {
     let files = home.state.branch(&branch.id);
-    let _lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT)?;
+    let lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT)?;
+    // Deleted while we waited?
+    home.catalog().read()?.ready(&branch.id)?;
     let mut server = open(home, branch)?;
     let ran = server.is_running();
     server.stop(StopMode::Fast)?;
-    Ok(ran)
+    Ok((lock, ran))
 }
 
 /// True if a server works on the branch's data.

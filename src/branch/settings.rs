@@ -60,6 +60,9 @@ pub fn change(home: &Home, name: &str, changes: &[Change]) -> Result<Branch, Bra
                     row.port = port::choose(&format!("{}/{}", home.project, row.name), &taken)?;
                     taken.insert(row.port);
                 }
+                Change::Port(0) => {
+                    return Err(bad("port", "0 is no port; `auto` takes a free one".to_owned()));
+                }
                 Change::Port(port) => {
                     if *port != row.port && (taken.contains(port) || !port::is_free(*port)) {
                         return Err(bad("port", format!("{port} is taken")));
@@ -74,6 +77,9 @@ pub fn change(home: &Home, name: &str, changes: &[Change]) -> Result<Branch, Bra
 }
 
 fn set(row: &mut Branch, name: &str, value: Option<&str>) -> Result<(), BranchError> {
+    // As the server takes them: `Port` is `port`.
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
     if name.is_empty() || !name.chars().all(plain) {
         return Err(bad(name, "a setting has letters, digits, `_` and `.` only".to_owned()));

@@ -6,12 +6,12 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::BranchError;
-use crate::instance::Account;
+use crate::instance::{Account, NO_LINK};
 
 /// Their contents are remade by every start, or speak of the parent's connections to others.
 const EMPTIED: [&str; 10] = [
@@ -76,7 +76,17 @@ pub(super) struct Job<'a> {
 const CONTROL_FILE: &str = "global/pg_control";
 
 impl Tree {
+    /// What goes into a branch.
     pub(super) fn list(data: &Path, wal: &Wal) -> Result<Self, BranchError> {
+        Self::of(data, Some(wal))
+    }
+
+    /// Everything, slots and signals too: for a cluster that only moves.
+    pub(super) fn whole(data: &Path) -> Result<Self, BranchError> {
+        Self::of(data, None)
+    }
+
+    fn of(data: &Path, wal: Option<&Wal>) -> Result<Self, BranchError> {
         let mut tree = Self::default();
         tree.visit(data, Path::new(""), wal)?;
         if let Some(at) = tree.files.iter().position(|file| file == Path::new(CONTROL_FILE)) {
@@ -86,7 +96,8 @@ impl Tree {
         Ok(tree)
     }
 
-    fn visit(&mut self, data: &Path, below: &Path, wal: &Wal) -> Result<(), BranchError> {
+    /// Without a choice of WAL nothing is left behind.
+    fn visit(&mut self, data: &Path, below: &Path, wal: Option<&Wal>) -> Result<(), BranchError> {
         let dir = data.join(below);
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -101,17 +112,18 @@ impl Tree {
             let path = below.join(entry.file_name());
             let kind = entry.file_type().map_err(BranchError::file("look at", data.join(&path)))?;
             if kind.is_dir() {
-                let is_temporary = starts_with(&path, "pgsql_tmp");
+                let is_temporary = wal.is_some() && starts_with(&path, "pgsql_tmp");
                 if !is_temporary {
                     self.dirs.push(path.clone());
                 }
-                if !is_temporary && !EMPTIED.iter().any(|dir| path == Path::new(dir)) {
+                let is_emptied = wal.is_some() && EMPTIED.iter().any(|dir| path == Path::new(dir));
+                if !is_temporary && !is_emptied {
                     self.visit(data, &path, wal)?;
                 }
             } else if kind.is_symlink() {
                 let name = data.join(&path).display().to_string();
                 return Err(BranchError::Outside { name, what: path });
-            } else if goes_along(&path, wal) {
+            } else if wal.is_none_or(|wal| goes_along(&path, wal)) {
                 self.files.push(path);
             }
         }
@@ -124,7 +136,8 @@ impl Tree {
         self.files.iter().map(|file| blocks(file) * 512).sum()
     }
 
-    /// Clones everything into `target`, which is made unless it is there.
+    /// Clones everything into `target`, which is made unless it is there. The directories stay ours
+    /// until [`give_away`].
     pub(super) fn clone_to(
         &self,
         data: &Path,
@@ -132,9 +145,9 @@ impl Tree {
         clone_file: CloneFile,
         job: &Job,
     ) -> Result<(), BranchError> {
-        make_dir(target, job.account)?;
+        make_dir(target)?;
         for dir in &self.dirs {
-            make_dir(&target.join(dir), job.account)?;
+            make_dir(&target.join(dir))?;
         }
         for file in &self.files {
             if !(job.may_go_on)() {
@@ -146,13 +159,26 @@ impl Tree {
     }
 }
 
+/// Gives the directories of a copy that is complete to its account, the innermost first: until then
+/// nobody else can put a link into them.
+pub(super) fn give_away(target: &Path, account: &Account) -> Result<(), BranchError> {
+    if account.is_other() {
+        for dir in Tree::whole(target)?.dirs.iter().rev() {
+            account.own(&target.join(dir))?;
+        }
+        account.own(target)?;
+    }
+    Ok(())
+}
+
 pub(super) fn clone_one(
     from: &Path,
     to: &Path,
     clone_file: CloneFile,
     job: &Job,
 ) -> Result<(), BranchError> {
-    let source = match File::open(from) {
+    let mut options = OpenOptions::new();
+    let source = match options.read(true).custom_flags(NO_LINK).open(from) {
         Ok(source) => source,
         Err(error) if error.kind() == ErrorKind::NotFound && job.is_live => return Ok(()),
         Err(error) => return Err(BranchError::file("open", from)(error)),
@@ -160,10 +186,7 @@ pub(super) fn clone_one(
     let mut options = OpenOptions::new();
     let target = options.write(true).create_new(true).mode(0o600).open(to);
     let target = target.map_err(BranchError::file("make", to))?;
-    if job.account.is_other() {
-        fchown(&target, Some(job.account.uid), Some(job.account.gid))
-            .map_err(BranchError::file("give away", to))?;
-    }
+    job.account.own_open(&target).map_err(BranchError::file("give away", to))?;
     clone_file(&source, &target).map_err(BranchError::file("clone", from))
 }
 
@@ -191,18 +214,34 @@ pub(super) fn prune(data: &Path) -> Result<(), BranchError> {
 
 /// Tablespaces and a `pg_wal` elsewhere are links: a copy would share them with its parent.
 pub(super) fn links_outside(data: &Path) -> Option<PathBuf> {
-    let tablespaces = fs::read_dir(data.join("pg_tblspc")).into_iter().flatten().flatten();
-    let wal = data.join("pg_wal");
     let is_link = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
-    tablespaces.map(|entry| entry.path()).chain([wal]).find(is_link)
+    let inside = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
+    let dirs = [data.to_owned(), data.join("pg_tblspc")];
+    let entries = dirs.into_iter().flat_map(inside).map(|entry| entry.path());
+    entries.chain(EMPTIED.map(|dir| data.join(dir))).find(is_link)
 }
 
-fn make_dir(path: &Path, account: &Account) -> Result<(), BranchError> {
+/// Everything that was written to the filesystem of `data` is on the disk when it returns.
+#[cfg(target_os = "linux")]
+pub(super) fn sync_filesystem(data: &Path) -> Result<(), BranchError> {
+    let failed = BranchError::file("sync", data);
+    let file = match File::open(data) {
+        Ok(file) => file,
+        Err(error) => return Err(failed(error)),
+    };
+    rustix::fs::syncfs(&file).map_err(|error| failed(error.into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sync_filesystem(data: &Path) -> Result<(), BranchError> {
+    File::open(data).and_then(|file| file.sync_all()).map_err(BranchError::file("sync", data))
+}
+
+fn make_dir(path: &Path) -> Result<(), BranchError> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        other => other.map_err(BranchError::file("make", path))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(BranchError::file("make", path)),
     }
-    Ok(account.own(path)?)
 }
 
 fn starts_with(path: &Path, prefix: &str) -> bool {
@@ -261,6 +300,12 @@ mod tests {
         files.sort_unstable();
         assert_eq!(files, ["PG_VERSION", "base/1/112", "pg_wal/000000010000000000000002", "zz"]);
         assert!(tree.dirs.iter().any(|dir| dir.to_str() == Some("pg_replslot")));
+    }
+
+    #[test]
+    fn a_cluster_that_moves_takes_everything_along() {
+        let tree = Tree::whole(parent().path()).unwrap();
+        assert_eq!(tree.files.len(), 10, "{tree:?}");
     }
 
     #[test]

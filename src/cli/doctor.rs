@@ -1,11 +1,13 @@
 //! `backlot doctor`
 
-use super::clone::{Selection, SourceArgs};
+use super::clone::{Selection, SourceArgs, TargetBranch};
 use super::failure::Failure;
-use super::{Global, environment, output};
+use super::{Global, environment, output, project};
 use crate::clone::{DoctorOptions, Finding, FindingSeverity, examine};
+use crate::pg::ConnInfo;
 use clap::Args;
 use comfy_table::{Cell, Table, presets};
+use secrecy::SecretString;
 use serde_json::json;
 
 #[derive(Args)]
@@ -15,6 +17,14 @@ pub(super) struct DoctorArgs {
     /// The database that would be written (or BACKLOT_TARGET_URL)
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    target_branch: TargetBranch,
+}
+
+impl DoctorArgs {
+    pub(super) fn target_branch(&self) -> Option<&str> {
+        self.target_branch.name()
+    }
 }
 
 pub(super) async fn run(args: DoctorArgs, global: &Global) -> Result<(), Failure> {
@@ -24,15 +34,10 @@ pub(super) async fn run(args: DoctorArgs, global: &Global) -> Result<(), Failure
         "BACKLOT_SOURCE_URL",
         "--source-url",
     )?;
-    let target = environment::server_if_given(
-        args.target_url.as_deref(),
-        "BACKLOT_TARGET_URL",
-        "--target-url",
-    )?;
+    let target = target(&args, source.is_some())?;
     if source.is_none() && target.is_none() {
-        return Err(
-            Failure::usage("nothing to examine").hint("give --source-url, --target-url or both")
-        );
+        return Err(Failure::usage("nothing to examine")
+            .hint("give --source-url, --target-url or both, or run it in a project"));
     }
     let options = DoctorOptions {
         source: source.map(|(_, info)| info),
@@ -56,6 +61,26 @@ pub(super) async fn run(args: DoctorArgs, global: &Global) -> Result<(), Failure
                 .hint("mend them as said above, and run doctor again"))
         }
     }
+}
+
+/// As `clone start` has it: the project's branch, unless it is protected and was not named. That one
+/// is examined when there is nothing else to examine.
+fn target(
+    args: &DoctorArgs,
+    has_source: bool,
+) -> Result<Option<(SecretString, ConnInfo)>, Failure> {
+    let named = environment::server_if_given(
+        args.target_url.as_deref(),
+        "BACKLOT_TARGET_URL",
+        "--target-url",
+    )?;
+    if named.is_some() {
+        return Ok(named);
+    }
+    if has_source && project::unnamed_protected()?.is_some() {
+        return Ok(None);
+    }
+    project::server()
 }
 
 fn print(findings: &[Finding]) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use crate::branch::Moment;
 use crate::clone::Tools;
 use crate::instance::{Binaries, Search};
 use crate::pg::ConnInfo;
+use crate::random::random_bytes;
 use crate::transform::key::RootKey;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::Read;
@@ -236,10 +237,7 @@ pub(super) fn create_key() -> Result<bool, Failure> {
         std::fs::DirBuilder::new().mode(0o700).create(directory).map_err(failed)?;
         std::fs::write(directory.join(".gitignore"), "*\n").map_err(failed)?;
     }
-    let mut bytes = [0u8; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(failed)?;
+    let bytes = random_bytes::<32>().map_err(failed)?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -31,7 +31,10 @@ pub(super) async fn run(args: InitArgs, global: &Global) -> Result<(), Failure> 
     let began = Instant::now();
     let folder = project::folder(global);
     let (project, is_new) = match Project::open(&folder) {
-        Ok(project) => (project, false),
+        Ok(project) => {
+            require_same(&args, &project)?;
+            (project, false)
+        }
         Err(ProjectError::None { folder }) => (create(&args, &folder)?, true),
         Err(other) => return Err(BranchError::from(other).into()),
     };
@@ -74,6 +77,31 @@ pub(super) async fn run(args: InitArgs, global: &Global) -> Result<(), Failure> 
     args.env_file.say(global);
     if is_new && !global.quiet {
         output::say("commit .backlot/project.yaml; `backlot branch url` prints the URL");
+    }
+    Ok(())
+}
+
+/// What is there already is not changed by a flag, and not passed over either.
+fn require_same(args: &InitArgs, project: &Project) -> Result<(), Failure> {
+    let file = &project.file;
+    let postgres = args.postgres.map(|major| major.to_string());
+    let asked = [
+        ("--name", args.name.clone(), Some(file.name.clone())),
+        ("--postgres", postgres, Some(file.postgres.to_string())),
+        ("--server", args.server.clone(), file.server.clone()),
+    ];
+    for (flag, asked, is) in asked {
+        if let Some(asked) = asked
+            && is.as_ref() != Some(&asked)
+        {
+            let is = is.unwrap_or_else(|| "not set".to_owned());
+            let message =
+                format!("{flag} {asked}: there is a project here already, where it is {is}");
+            return Err(Failure::usage(message).hint(format!(
+                "leave {flag} out, or change it in {}",
+                project.file_path().display()
+            )));
+        }
     }
     Ok(())
 }

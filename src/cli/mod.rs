@@ -131,13 +131,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         branch: match &verb {
             Verb::Clone(args) => args.target_branch().map(str::to_owned),
             Verb::Roll(args) => args.branch().map(str::to_owned),
+            Verb::Doctor(args) => args.target_branch().map(str::to_owned),
             Verb::Init(_)
             | Verb::Status
             | Verb::Stop
             | Verb::Auth(_)
             | Verb::Branch(_)
             | Verb::Proxy(_)
-            | Verb::Doctor(_)
             | Verb::Demo(_)
             | Verb::Skills(_)
             | Verb::Manifest

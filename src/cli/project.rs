@@ -3,9 +3,9 @@
 
 use super::failure::Failure;
 use super::{Global, environment, proxy};
-use crate::branch::{self, Branch, BranchError, BranchState, Home};
+use crate::branch::{self, Branch, BranchError, BranchState, Home, Swept};
 use crate::pg::ConnInfo;
-use crate::project::{Credentials, Project, checked_out};
+use crate::project::{Credentials, Project, ProjectError, checked_out};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -40,15 +40,25 @@ fn named_folder(flag: Option<&Path>) -> Option<PathBuf> {
 
 /// The project: of the folder that was named, else of the current one or the nearest above it.
 pub(super) fn find(global: &Global) -> Result<Project, Failure> {
-    find_from(global.project.as_deref())
+    find_from(global.project.as_deref()).map_err(|error| BranchError::from(error).into())
 }
 
-fn find_from(flag: Option<&Path>) -> Result<Project, Failure> {
-    let found = match named_folder(flag) {
+fn find_from(flag: Option<&Path>) -> Result<Project, ProjectError> {
+    match named_folder(flag) {
         Some(folder) => Project::open(&folder),
         None => Project::find(Path::new(".")),
-    };
-    found.map_err(|error| BranchError::from(error).into())
+    }
+}
+
+/// None outside of projects, unless one was asked for. A broken one is not none.
+fn find_if_any() -> Result<Option<Project>, Failure> {
+    let chosen = chosen();
+    let is_asked_for = chosen.branch.is_some() || named_folder(chosen.project.as_deref()).is_some();
+    match find_from(chosen.project.as_deref()) {
+        Ok(project) => Ok(Some(project)),
+        Err(ProjectError::None { .. }) if !is_asked_for => Ok(None),
+        Err(error) => Err(BranchError::from(error).into()),
+    }
 }
 
 /// What the branches' functions are told of the world.
@@ -74,10 +84,24 @@ pub(super) async fn opened(global: &Global) -> Result<(Project, Home), Failure> 
         })
         .await?
     };
-    if !swept.is_empty() && !global.json && !global.quiet {
-        super::output::say(&format!("cleared away what was left of: {}", swept.join(", ")));
-    }
+    say_swept(&swept, global);
     Ok((project, home))
+}
+
+fn say_swept(swept: &Swept, global: &Global) {
+    for (name, error) in &swept.left {
+        tracing::warn!(%name, %error, "left-over not cleared away");
+    }
+    if global.json || global.quiet {
+        return;
+    }
+    if !swept.removed.is_empty() {
+        let names = swept.removed.join(", ");
+        super::output::say(&format!("cleared away what was left of: {names}"));
+    }
+    for (name, error) in &swept.left {
+        super::output::say(&format!("left over and not cleared away: {name}: {error}"));
+    }
 }
 
 /// Work that waits for servers and disks; the runtime keeps the time.
@@ -137,16 +161,10 @@ pub(super) fn url(home: &Home, branch: &Branch) -> Result<SecretString, Failure>
 /// The branch that verbs act on which were given no server: its URL, its server awake. None
 /// outside of projects, when none was asked for.
 pub(super) fn server() -> Result<Option<(SecretString, ConnInfo)>, Failure> {
-    let chosen = chosen();
-    let is_asked_for = chosen.branch.is_some() || chosen.project.is_some();
-    let project = match find_from(chosen.project.as_deref()) {
-        Ok(project) => project,
-        Err(failure) if is_asked_for => return Err(failure),
-        Err(_) => return Ok(None),
-    };
+    let Some(project) = find_if_any()? else { return Ok(None) };
     let home = home(&project);
     branch::require_mounted(&home)?;
-    let branch = ready_branch(&project, &home, chosen.branch.as_deref())?;
+    let branch = ready_branch(&project, &home, chosen().branch.as_deref())?;
     tokio::task::block_in_place(|| branch::wake(&home, &branch))?;
     tokio::task::block_in_place(|| proxy::attend_blocking(&project, &home, &branch))?;
     let url = url(&home, &branch)?;
@@ -159,18 +177,22 @@ pub(super) fn is_branch_named() -> bool {
     chosen().branch.is_some()
 }
 
+/// The branch that verbs act on, if nobody named it and it is protected.
+pub(super) fn unnamed_protected() -> Result<Option<String>, Failure> {
+    if is_branch_named() {
+        return Ok(None);
+    }
+    let Some(project) = find_if_any()? else { return Ok(None) };
+    let branch = branch(&project, &home(&project), None)?;
+    Ok(Some(branch.name).filter(|_| branch.protected))
+}
+
 /// A clone is not put into a protected branch that nobody named.
 pub(super) fn check_unnamed_target(has_url: bool) -> Result<(), Failure> {
-    if has_url || is_branch_named() {
+    if has_url {
         return Ok(());
     }
-    let Ok(project) = find_from(chosen().project.as_deref()) else { return Ok(()) };
-    let home = home(&project);
-    let branch = branch(&project, &home, None)?;
-    if !branch.protected {
-        return Ok(());
-    }
-    let name = &branch.name;
+    let Some(name) = unnamed_protected()? else { return Ok(()) };
     Err(Failure::refused(format!("the checked-out branch {name} is protected")).hint(format!(
         "make a branch for the clone (`backlot branch create --name staging`) and name it: \
          --target-branch staging; or, if you mean it, --target-branch {name}"

@@ -42,7 +42,10 @@ pub(super) async fn run(global: &Global) -> Result<(), Failure> {
             branch::LOOPBACK,
             branch.port
         ))?,
-        None => output::line("no branch is checked out: `backlot init` makes the default one")?,
+        None if branches.is_empty() => {
+            output::line("there is no branch: `backlot init` makes the default one")?;
+        }
+        None => output::line("no branch is checked out: `backlot branch checkout NAME` does it")?,
     }
     output::line(&format!("{} branch(es), {running} running", branches.len()))?;
     match (&project.file.server, logged_in) {

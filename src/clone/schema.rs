@@ -271,8 +271,7 @@ async fn already_there(
 
 fn scratch_dir() -> std::io::Result<ScratchDir> {
     use std::os::unix::fs::DirBuilderExt;
-    let mut id = [0u8; 12];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut id)?;
+    let id = crate::random::random_bytes::<12>()?;
     let path = std::env::temp_dir().join(format!("backlot-{}", hex::encode(id)));
     std::fs::DirBuilder::new().mode(0o700).create(&path)?;
     Ok(ScratchDir(path))

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::InstanceError;
+use super::{InstanceError, layout::file_error};
 
 /// In order of preference. `postgres` is what distributions make for this; `nobody` is
 /// everywhere.
@@ -59,7 +59,8 @@ impl Account {
         }
     }
 
-    /// Gives a file or directory to this account; nothing to do unless we are root.
+    /// Gives a file or directory to this account; nothing to do unless we are root. Of a link
+    /// the link itself: what it points to may be anybody's.
     ///
     /// # Errors
     /// [`InstanceError::File`].
@@ -67,9 +68,19 @@ impl Account {
         if !self.switch {
             return Ok(());
         }
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(|source| {
-            InstanceError::File { action: "give away", path: path.to_owned(), source }
-        })
+        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
+            .map_err(|source| file_error("give away", path, source))
+    }
+
+    /// As [`Account::own`], of what is open already, so that nobody can put something else there.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn own_open(&self, file: &fs::File) -> std::io::Result<()> {
+        if !self.switch {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(file, Some(self.uid), Some(self.gid))
     }
 
     /// The first ancestor of `path` (itself included) that this account cannot enter.

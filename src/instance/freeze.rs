@@ -115,17 +115,26 @@ impl Frozen {
     }
 
     /// Lets the server go on. Gives how long it stood still; None if that was longer than the
-    /// watchdog allows, so that the files may have changed.
+    /// watchdog allows, or if somebody else let a process go, so that the files may have changed.
     pub fn thaw(mut self) -> Option<Duration> {
+        let stood_still = self.pids.iter().all(|pid| is_stopped(*pid));
         let elapsed = self.elapsed();
         self.release();
-        (elapsed < self.limit).then_some(elapsed)
+        (stood_still && elapsed < self.limit).then_some(elapsed)
     }
 
+    /// Every process, also one whose stop only comes through now.
     fn release(&mut self) {
-        for pid in self.pids.drain(..) {
-            postmaster::signal(pid, Signal::CONT);
+        let all_go_on = || {
+            for pid in &self.pids {
+                postmaster::signal(*pid, Signal::CONT);
+            }
+            !self.pids.iter().any(|pid| is_held(*pid))
+        };
+        if !wait_until(STOP_LIMIT, all_go_on) {
+            tracing::warn!("a process of the server is stopped still");
         }
+        self.pids.clear();
         drop(self.lifeline.take());
         // It has nothing left to do; if it is gone already, so much the better.
         drop(self.watchdog.wait());
@@ -147,9 +156,17 @@ fn not_frozen(data_dir: &Path, reason: &'static str) -> InstanceError {
 /// Stopped, or gone: either way it writes no more. proc(5): the state follows the name, which is
 /// in parentheses and may hold anything.
 fn is_stopped(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('T' | 't' | 'Z' | 'X') | None)
+    matches!(state(pid), Some('T' | 't' | 'Z' | 'X') | None)
+}
+
+/// There, and stopped.
+fn is_held(pid: u32) -> bool {
+    matches!(state(pid), Some('T'))
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 /// The processes whose parent is `parent`.

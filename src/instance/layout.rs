@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::{Account, InstanceError};
@@ -16,6 +17,9 @@ const MAX_SOCKET_DIR_BYTES: usize = 104 - "/.s.PGSQL.65535\0".len();
 
 /// A log that has grown beyond this is moved to `….log.1` at the next start.
 const MAX_LOG_BYTES: u64 = 16 << 20;
+
+/// For files in directories of others: what a link points to may be anybody's.
+pub(crate) const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// How much of a log an error message quotes.
 const TAIL_LINES: usize = 20;
@@ -60,18 +64,22 @@ pub(crate) fn socket_dir_fits(dir: &Path) -> bool {
 pub(crate) fn private_dir(dir: &Path, account: &Account) -> Result<(), InstanceError> {
     let failed = |action| move |source| file_error(action, dir, source);
     match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) => account.own(dir),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let meta = fs::symlink_metadata(dir).map_err(failed("look at"))?;
-            if !meta.is_dir() || (meta.uid() != account.uid && meta.uid() != 0) {
-                let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-                return Err(failed("use")(denied));
-            }
-            account.own(dir)?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed("close"))
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(failed("make")(error));
         }
-        Err(error) => Err(failed("make")(error)),
+        Ok(()) | Err(_) => {}
     }
+    // Held open from here on: a link that takes its place changes nothing.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(dir, flags, Mode::empty());
+    let opened = File::from(opened.map_err(|error| failed("use")(error.into()))?);
+    let owner = opened.metadata().map_err(failed("look at"))?.uid();
+    if owner != account.uid && owner != 0 {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        return Err(failed("use")(denied));
+    }
+    account.own_open(&opened).map_err(failed("give away"))?;
+    opened.set_permissions(fs::Permissions::from_mode(0o700)).map_err(failed("close"))
 }
 
 /// Writes a file that only `account` can read.
@@ -85,38 +93,53 @@ pub(crate) fn write_private(
         let _ = fs::remove_file(path);
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        account.own_open(&file)
     };
-    write().map_err(|source| file_error("write", path, source))?;
-    account.own(path)
+    write().map_err(|source| file_error("write", path, source))
 }
 
-/// The log, opened for appending, with the length it has now.
-pub(super) fn open_log(path: &Path) -> Result<(File, u64), InstanceError> {
+/// The log of `account`'s server, opened for appending, with the length it has now.
+pub(super) fn open_log(path: &Path, account: &Account) -> Result<(File, u64), InstanceError> {
     let failed = |source| file_error("open the log", path, source);
-    if fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
         fs::rename(path, beside(path, ".1")).map_err(failed)?;
     }
     let mut options = OpenOptions::new();
-    let file = options.append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+    options.append(true).create(true).mode(0o600).custom_flags(NO_LINK);
+    let file = options.open(path).map_err(failed)?;
+    account.own_open(&file).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     Ok((file, length))
 }
 
 /// The last lines that were written to the log after its first `from` bytes.
 pub(super) fn log_tail(path: &Path, from: u64) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES))))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_else(|error| format!("(log unreadable: {error})"));
+    match last_lines(path, from, TAIL_BYTES, TAIL_LINES) {
+        Ok(lines) => lines.join("\n"),
+        Err(error) => format!("(log unreadable: {error})"),
+    }
+}
+
+/// The last `count` lines after the first `from` bytes of a file, as far as `byte_limit` bytes hold
+/// them.
+///
+/// # Errors
+/// Those of reading the file.
+pub(crate) fn last_lines(
+    path: &Path,
+    from: u64,
+    byte_limit: u64,
+    count: usize,
+) -> std::io::Result<Vec<String>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(byte_limit))))?;
+    let mut bytes = Vec::new();
+    file.take(byte_limit).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    let skipped = lines.len().saturating_sub(TAIL_LINES);
-    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+    Ok(lines.iter().skip(lines.len().saturating_sub(count)).map(ToString::to_string).collect())
 }
 
 pub(super) fn file_error(

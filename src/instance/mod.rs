@@ -30,7 +30,7 @@ pub use config::{Durability, Listen, ServerOptions, WalLevel};
 pub use error::InstanceError;
 pub use freeze::Frozen;
 pub use guard::ServerGuard;
-pub(crate) use layout::{private_dir, socket_dir, socket_dir_fits, write_private};
+pub(crate) use layout::{NO_LINK, last_lines, socket_dir, socket_dir_fits, write_private};
 pub use pause::Paused;
 pub use search::Search;
 pub use server::{SUPERUSER, Server, StopMode};

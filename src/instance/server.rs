@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt::Write,
     fs,
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
@@ -20,6 +19,7 @@ use super::{
     ping,
     postmaster::{self, PidFile, socket_name, wait_until},
 };
+use crate::pg::percent_encoded;
 
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
@@ -217,7 +217,7 @@ impl Server {
     /// the server. Gives the log's length.
     pub(super) fn detach(&self, command: &mut Command) -> Result<u64, InstanceError> {
         let log_path = self.log_path();
-        let (log, log_start) = layout::open_log(&log_path)?;
+        let (log, log_start) = layout::open_log(&log_path, &self.account)?;
         let stdout = log.try_clone().map_err(|e| file_error("open the log", &log_path, e))?;
         command.current_dir(&self.data_dir).stdout(stdout).stderr(log).process_group(0);
         Ok(log_start)
@@ -310,16 +310,16 @@ impl Server {
     /// A connection URL over the private socket, as [`SUPERUSER`], without a password: for
     /// libpq and tokio-postgres alike.
     pub fn url(&self, database: &str) -> String {
-        let dir = percent_encode(&self.socket_dir.display().to_string());
-        let (database, port) = (percent_encode(database), self.port);
+        let dir = percent_encoded(self.socket_dir.as_os_str().as_encoded_bytes());
+        let (database, port) = (percent_encoded(database), self.port);
         format!("postgresql:///{database}?host={dir}&port={port}&user={SUPERUSER}")
     }
 
     /// A connection URL over 127.0.0.1 with the password in it. None with [`Listen::Socket`].
     pub fn tcp_url(&self, database: &str) -> Option<SecretString> {
         let Listen::Loopback { password, .. } = &self.options.listen else { return None };
-        let (password, port) = (percent_encode(password.expose_secret()), self.port);
-        let database = percent_encode(database);
+        let (password, port) = (percent_encoded(password.expose_secret()), self.port);
+        let database = percent_encoded(database);
         Some(format!("postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}").into())
     }
 
@@ -397,28 +397,4 @@ fn free_port() -> Result<u16, InstanceError> {
 
 fn is_port_clash(log_tail: &str) -> bool {
     log_tail.contains("Address already in use")
-}
-
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes any text");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_encode;
-
-    #[test]
-    fn a_name_in_a_url_is_percent_encoded() {
-        assert_eq!(percent_encode("a b/é?"), "a%20b%2F%C3%A9%3F");
-        assert_eq!(percent_encode("a-b_c.d~9"), "a-b_c.d~9");
-    }
 }

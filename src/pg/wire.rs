@@ -139,6 +139,15 @@ impl Wire {
         self.until_ready()
     }
 
+    /// The first column of what [`Wire::simple`] returns, without NULLs.
+    ///
+    /// # Errors
+    /// As [`Wire::simple`].
+    pub fn column(&mut self, sql: &str) -> Result<Vec<String>, Error> {
+        let rows = self.simple(sql)?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    }
+
     fn send_query(&mut self, sql: &str) -> Result<(), Error> {
         frontend::query(sql, &mut self.outbox)
             .map_err(|source| Error::io("encode a query", source))?;

@@ -1,28 +1,46 @@
 //! One variable in a file of variables, as `.env.local`; the other lines stay as they are.
 
-use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ProjectError, write_whole};
+use crate::instance::NO_LINK;
 
 /// Only the owner: the value is a URL with a password.
 const MODE: u32 = 0o600;
 
-/// Sets `name` to `value`; makes the file if there is none. An existing file keeps its mode.
+/// Sets `name` to `value`; makes the file if there is none. Afterwards only its owner can read it.
 ///
 /// # Errors
-/// [`ProjectError::File`].
+/// [`ProjectError::File`]; [`ProjectError::Link`], since what it points to may be anybody's.
 pub fn write_variable(path: &Path, name: &str, value: &SecretString) -> Result<(), ProjectError> {
-    let (text, mode) = match fs::read_to_string(path) {
-        Ok(text) => {
-            let meta = fs::metadata(path).map_err(ProjectError::file("look at", path))?;
-            (text, meta.permissions().mode() & 0o777)
+    let text = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            return Err(ProjectError::Link { path: path.to_owned() });
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => (String::new(), MODE),
-        Err(error) => return Err(ProjectError::file("read", path)(error)),
+        Ok(_) => read(path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(ProjectError::file("look at", path)(error)),
     };
-    write_whole(path, &with_variable(&text, name, value.expose_secret()), mode)
+    // In its place, so that an old mode does not hold for a moment.
+    write_whole(path, &with_variable(&text, name, value.expose_secret()), MODE)
+}
+
+fn read(path: &Path) -> Result<String, ProjectError> {
+    let mut text = String::new();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(NO_LINK)
+        .open(path)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(ProjectError::file("read", path))?;
+    Ok(text)
 }
 
 fn with_variable(text: &str, name: &str, value: &str) -> String {
@@ -49,7 +67,23 @@ fn with_variable(text: &str, name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_variable;
+    use super::{ProjectError, with_variable, write_variable};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_file_with_a_password_is_its_owners_and_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join(".env"), dir.path().join("link"));
+        std::fs::write(&file, "A=1\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write_variable(&file, "URL", &"secret".into()).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "A=1\nURL=secret\n");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        symlink(&file, &link).unwrap();
+        let error = write_variable(&link, "URL", &"other".into()).unwrap_err();
+        assert!(matches!(error, ProjectError::Link { .. }), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "A=1\nURL=secret\n");
+    }
 
     #[test]
     fn one_variable_is_set_and_everything_else_stays() {

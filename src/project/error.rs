@@ -8,6 +8,8 @@ use crate::document::Diagnostic;
 pub enum ProjectError {
     #[error("{action} {path}")]
     File { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("write {path}: it is a symbolic link")]
+    Link { path: PathBuf },
     #[error("no project in {folder} or above it")]
     None { folder: PathBuf },
     #[error("{0}")]

@@ -14,12 +14,12 @@ mod private;
 mod state;
 mod tokens;
 
-pub use checkout::{checked_out, set_checked_out};
+pub use checkout::{checked_out, forget_checked_out, set_checked_out};
 pub use credentials::{Credentials, new_password};
 pub use env_file::write_variable;
 pub use error::ProjectError;
 pub use file::{ProjectFile, is_project_name};
 pub use find::{FOLDER, Project};
-pub use private::{random_bytes, write_whole};
+pub use private::{give_to_owner, random_bytes, write_whole};
 pub use state::{BranchFiles, State};
 pub use tokens::Tokens;

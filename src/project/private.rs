@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::Write,
     os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 
 use super::ProjectError;
+use crate::random;
 
 /// Writes a file in one step: what is there afterwards is the old text or the new, and survives a
 /// power cut. `mode` is that of the new file.
@@ -36,8 +37,12 @@ pub fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), ProjectErro
     write().map_err(ProjectError::file("write", path))
 }
 
-/// What root writes by sudo in a user's project stays the user's.
-fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
+/// What root makes by sudo in a user's project stays the user's: gives `path`, opened as `file`, to
+/// the owner of the directory that it is in.
+///
+/// # Errors
+/// Those of the system.
+pub fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
@@ -46,14 +51,10 @@ fn give_to_owner(file: &File, path: &Path) -> std::io::Result<()> {
     fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
-/// Bytes of the kernel's generator.
+/// As [`random::random_bytes`].
 ///
 /// # Errors
 /// [`ProjectError::File`].
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], ProjectError> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(ProjectError::file("read", "/dev/urandom"))?;
-    Ok(bytes)
+    random::random_bytes().map_err(ProjectError::file("read", "/dev/urandom"))
 }

@@ -9,6 +9,7 @@
 //! leave a chance of 2^-88. Where a row's *key* collides, in 128 bits too, a difference is
 //! still found, only told with the wrong key.
 
+use crate::random::random_bytes;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
@@ -21,15 +22,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// From `/dev/urandom`.
     pub(super) fn draw() -> std::io::Result<Self> {
-        use std::io::Read;
-        let mut random = std::fs::File::open("/dev/urandom")?;
-        let mut draw = || {
-            let mut key = [0; 16];
-            random.read_exact(&mut key).map(|()| key)
-        };
-        Ok(Self { row: draw()?, key: draw()?, value: draw()? })
+        Ok(Self { row: random_bytes()?, key: random_bytes()?, value: random_bytes()? })
     }
 
     #[cfg(test)]

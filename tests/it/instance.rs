@@ -265,3 +265,24 @@ fn a_named_directory_comes_first() {
     let empty = tempfile::tempdir().unwrap();
     assert!(Binaries::probe(empty.path()).is_none());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_somebody_else_let_go_was_not_held_still() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let mut server = made(&binaries()[0], ServerOptions::scratch());
+    server.start().unwrap();
+    let limit = Duration::from_secs(30);
+    assert!(server.freeze(limit).unwrap().thaw().is_some());
+    assert!(server.answers());
+
+    let frozen = server.freeze(limit).unwrap();
+    let pid = server.pid().unwrap();
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::CONT).unwrap();
+    wait_for("the postmaster to go on", limit, || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T')
+    });
+    assert!(frozen.thaw().is_none());
+    assert!(server.answers());
+}

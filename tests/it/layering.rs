@@ -12,6 +12,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("document",   &[]),
     ("observe",    &[]),
     ("pg",         &["observe"]),
+    // one reader of the kernel's generator
+    ("random",     &[]),
     // L1 model
     ("catalog",    &["pg"]),
     ("row",        &["pg", "catalog"]),
@@ -30,17 +32,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     // L4 use cases
     ("table_sync", &["observe", "pg", "catalog", "row", "transform", "state", "source", "sink"]),
     // literals of the schema are looked through for personal data
-    ("clone",      &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
+    ("clone",      &["observe", "pg", "random", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("stream",     &["observe", "pg", "catalog", "row", "ddl", "transform", "pii", "state", "source", "sink", "table_sync"]),
     ("roll",       &["observe", "pg", "catalog", "ddl", "migrate", "state"]),
-    ("project",    &["document", "pg", "instance"]),
+    ("project",    &["document", "pg", "random", "instance"]),
     // branches live in a project's state directory
     ("branch",     &["document", "observe", "pg", "instance", "project"]),
     // it stands before the servers of branches, and finds them through the catalog of branches
     ("proxy",      &["observe", "pg", "instance", "project", "branch"]),
     ("detect",     &["observe", "pg", "catalog", "row", "transform", "pii", "source"]),
     // it reads what a clone reads, and masks it by the same jobs; a column that came later is decided as the stream does
-    ("verify",     &["observe", "pg", "catalog", "row", "transform", "pii", "state", "source", "sink", "table_sync"]),
+    ("verify",     &["observe", "pg", "random", "catalog", "row", "transform", "pii", "state", "source", "sink", "table_sync"]),
     // L5 shell: imports anything, imported by nobody
     ("cli",        &["*"]),
 ];

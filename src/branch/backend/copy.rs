@@ -6,9 +6,8 @@ use std::{
     path::Path,
 };
 
-use super::{Backend, BackendKind, BranchError, remove_tree};
+use super::{Backend, BackendKind, BranchError, make_dir, remove_tree};
 use crate::branch::tree::{Job, Tree};
-use crate::instance::{Account, private_dir};
 
 pub(super) struct Copy;
 
@@ -31,8 +30,8 @@ impl Backend for Copy {
         super::probe_file(BackendKind::Copy, dir, copy_file)
     }
 
-    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError> {
-        Ok(private_dir(data, account)?)
+    fn make_data_dir(&self, data: &Path) -> Result<(), BranchError> {
+        make_dir(data)
     }
 
     fn clone_data(&self, parent: &Path, data: &Path, job: &Job) -> Result<(), BranchError> {

@@ -4,13 +4,16 @@ mod copy;
 mod reflink;
 mod subvolume;
 
-use std::{fmt, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fmt, fs,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::tree::Job;
 use super::{BranchError, Home};
-use crate::instance::Account;
 
 pub(super) use copy::copy_file;
 
@@ -20,7 +23,7 @@ pub(super) use copy::copy_file;
 pub enum BackendKind {
     /// A snapshot of a btrfs subvolume: of one moment, whatever the size.
     Subvolume,
-    /// Files that share their blocks until one of them is written (FICLONE, clonefile).
+    /// Files that share their blocks until one of them is written (FICLONE).
     Reflink,
     /// A copy.
     Copy,
@@ -77,8 +80,9 @@ pub(super) trait Backend {
     /// [`BranchError::Backend`] with the reason why it is not to be had here.
     fn probe(&self, dir: &Path) -> Result<(), BranchError>;
 
-    /// Makes the empty directory of a new cluster, from which branches are made later.
-    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError>;
+    /// Makes the empty directory of a new cluster, from which branches are made later. Whoever
+    /// fills it gives it away.
+    fn make_data_dir(&self, data: &Path) -> Result<(), BranchError>;
 
     /// Clones the data directory `parent` to `data`, which is not there. What [`super::tree`]
     /// leaves behind is not in it.
@@ -143,6 +147,12 @@ pub(super) fn choose(
     }
 }
 
+/// Nobody else can enter.
+fn make_dir(path: &Path) -> Result<(), BranchError> {
+    let made = fs::DirBuilder::new().mode(0o700).create(path);
+    made.map_err(BranchError::file("make", path))
+}
+
 fn remove_tree(path: &Path) -> Result<(), BranchError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -164,6 +174,9 @@ fn probe_file(
 ) -> Result<(), BranchError> {
     const BYTES: usize = 1 << 20;
     let (from, to) = (dir.join(".probe"), dir.join(".probe-clone"));
+    // Root's, of a probe that was killed.
+    drop(fs::remove_file(&from));
+    drop(fs::remove_file(&to));
     let run = || -> std::io::Result<bool> {
         let text = vec![b'p'; BYTES];
         fs::write(&from, &text)?;

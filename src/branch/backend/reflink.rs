@@ -1,10 +1,9 @@
-//! Files that share their blocks: xfs, btrfs, bcachefs by FICLONE, APFS by clonefile.
+//! Files that share their blocks, by FICLONE: xfs, btrfs, bcachefs. Linux only.
 
 use std::{fs::File, io, path::Path, process::Command};
 
-use super::{Backend, BackendKind, BranchError, refused, remove_tree};
+use super::{Backend, BackendKind, BranchError, make_dir, refused, remove_tree};
 use crate::branch::tree::{Job, Tree};
-use crate::instance::{Account, private_dir};
 
 pub(super) struct Reflink;
 
@@ -22,8 +21,7 @@ fn clone_file(from: &File, to: &File) -> io::Result<()> {
     Ok(rustix::fs::ioctl_ficlone(to, from)?)
 }
 
-/// clonefile(2) makes its target itself; between open files there is only copying, which APFS
-/// does by sharing blocks in copyfile(3).
+/// APFS shares blocks by clonefile(2), which makes its target itself; this clones between open files.
 #[cfg(not(target_os = "linux"))]
 fn clone_file(_: &File, _: &File) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
@@ -47,8 +45,8 @@ impl Backend for Reflink {
         Ok(())
     }
 
-    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError> {
-        private_dir(data, account)?;
+    fn make_data_dir(&self, data: &Path) -> Result<(), BranchError> {
+        make_dir(data)?;
         hint(data);
         Ok(())
     }

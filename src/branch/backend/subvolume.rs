@@ -4,11 +4,16 @@
 //! snapshot subvolumes without being root; deleting one as such needs root or the mount option
 //! `user_subvol_rm_allowed`, emptying it does not.
 
-use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt, path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    process::Command,
+};
 
 use super::{Backend, BackendKind, BranchError, refused, remove_tree};
-use crate::branch::tree::{Job, prune};
-use crate::instance::{Account, private_dir};
+use crate::branch::tree::{Job, links_outside, prune};
 
 pub(super) struct Subvolume;
 
@@ -65,13 +70,18 @@ impl Backend for Subvolume {
         }
     }
 
-    fn make_data_dir(&self, data: &Path, account: &Account) -> Result<(), BranchError> {
+    fn make_data_dir(&self, data: &Path) -> Result<(), BranchError> {
         btrfs(&["subvolume", "create"], &[data])?;
-        Ok(private_dir(data, account)?)
+        let closed = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(data, closed).map_err(BranchError::file("close", data))
     }
 
     fn clone_data(&self, parent: &Path, data: &Path, _: &Job) -> Result<(), BranchError> {
         btrfs(&["subvolume", "snapshot"], &[parent, data])?;
+        // Before anything is removed: that may be the parent's.
+        if let Some(what) = links_outside(data) {
+            return Err(BranchError::Outside { name: parent.display().to_string(), what });
+        }
         prune(data)
     }
 

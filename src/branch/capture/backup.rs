@@ -12,7 +12,6 @@ use crate::branch::backend::{Backend, copy_file};
 use crate::branch::tree::{Job, Wal, clone_one};
 use crate::branch::{BranchError, server};
 use crate::instance::write_private;
-use crate::pg::Wire;
 
 pub(super) fn backup(
     parent: &Source,
@@ -31,7 +30,8 @@ pub(super) fn backup(
         ("pg_start_backup('backlot branch', true, false)", "pg_stop_backup(false, false)")
     };
     let begin = format!("select pg_catalog.pg_walfile_name(pg_catalog.{start})");
-    let first = one(&mut session, &begin).map_err(BranchError::sql("begin a backup", name))?;
+    let first = session.column(&begin).map_err(BranchError::sql("begin a backup", name))?;
+    let first = first.into_iter().next().unwrap_or_default();
     let job =
         |wal| Job { account: parent.server.account(), wal, may_go_on: &always, is_live: true };
     backend.clone_data(data, target, &job(Wal::None))?;
@@ -70,11 +70,6 @@ fn copy_segments(
         clone_one(&wal.join(&name), &target.join("pg_wal").join(&name), copy_file, job)?;
     }
     Ok(())
-}
-
-fn one(session: &mut Wire, sql: &str) -> Result<String, crate::pg::Error> {
-    let rows = session.simple(sql)?;
-    Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default())
 }
 
 fn lost(reason: &str) -> BranchError {

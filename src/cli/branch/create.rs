@@ -1,11 +1,12 @@
 //! `backlot branch create`
 
+use super::wait_ready::until_ready;
 use super::{EnvFile, TimeToLive, document};
-use crate::branch::{self, BackendKind, BranchError, Created, Method, Request};
+use crate::branch::{self, BackendKind, BranchError, Created, Home, Method, Request};
 use crate::cli::failure::Failure;
 use crate::cli::project::{self, blocking};
 use crate::cli::{Global, output, proxy};
-use crate::project::checked_out;
+use crate::project::{Project, checked_out};
 use clap::Args;
 use serde_json::json;
 use std::time::Instant;
@@ -19,7 +20,8 @@ pub(super) struct CreateArgs {
     /// What it is made of [default: the checked-out branch]
     #[arg(long, value_name = "BRANCH")]
     parent_branch: Option<String>,
-    /// Return when it answers by its URL (which a branch on this machine always does by then)
+    /// With --if-not-exists: wait for a branch that another command is making. A new one always answers
+    /// by its URL when this returns
     #[arg(long)]
     wait: bool,
     /// Expires after this long (90s, 15m, 2h, 7d, never); `branch gc` deletes it then
@@ -44,6 +46,9 @@ pub(super) struct CreateArgs {
 pub(super) async fn run(args: CreateArgs, global: &Global) -> Result<(), Failure> {
     let began = Instant::now();
     let (project, home) = project::opened(global).await?;
+    if args.wait && args.if_not_exists {
+        wait_for_others(&project, &home, &args.name, global).await?;
+    }
     let request = Request {
         parent: project::branch_name(&project, args.parent_branch.as_deref())?,
         backend: args.backend.as_deref().and_then(BackendKind::named),
@@ -85,6 +90,18 @@ pub(super) async fn run(args: CreateArgs, global: &Global) -> Result<(), Failure
     }
     print(&created, seconds, global)?;
     args.env_file.say(global);
+    Ok(())
+}
+
+async fn wait_for_others(
+    project: &Project,
+    home: &Home,
+    name: &str,
+    global: &Global,
+) -> Result<(), Failure> {
+    let rows = home.catalog().read()?.branches;
+    let Some(row) = rows.iter().find(|row| row.name == name) else { return Ok(()) };
+    until_ready(project, home, Some(&row.id), global).await?;
     Ok(())
 }
 

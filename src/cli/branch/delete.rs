@@ -4,7 +4,6 @@ use crate::branch::{self, Branch, BranchError};
 use crate::cli::failure::Failure;
 use crate::cli::project::{self, blocking};
 use crate::cli::{Global, output};
-use crate::project::{Project, checked_out, set_checked_out};
 use clap::Args;
 use serde_json::json;
 
@@ -19,7 +18,7 @@ pub(super) struct DeleteArgs {
 }
 
 pub(super) async fn run(args: DeleteArgs, global: &Global) -> Result<(), Failure> {
-    let (project, home) = project::opened(global).await?;
+    let (_, home) = project::opened(global).await?;
     let mut wanted: Vec<Branch> = Vec::new();
     for name in &args.names {
         match home.catalog().read()?.ready(name) {
@@ -45,19 +44,9 @@ pub(super) async fn run(args: DeleteArgs, global: &Global) -> Result<(), Failure
         })
         .await?
     };
-    check_out_default(&project, &deleted)?;
     if global.json {
         let deleted = deleted.iter().map(|branch| json!({"id": branch.id, "name": branch.name}));
         return output::json(&json!({"deleted": deleted.collect::<Vec<_>>()}));
     }
     deleted.iter().try_for_each(|branch| output::line(&format!("deleted {}", branch.name)))
-}
-
-/// Nothing is checked out that is not there.
-pub(super) fn check_out_default(project: &Project, deleted: &[Branch]) -> Result<(), Failure> {
-    let id = checked_out(project).map_err(BranchError::from)?;
-    if id.is_some_and(|id| deleted.iter().any(|branch| branch.id == id)) {
-        set_checked_out(project, "").map_err(BranchError::from)?;
-    }
-    Ok(())
 }

@@ -3,10 +3,9 @@
 use crate::branch::BranchError;
 use crate::cli::failure::Failure;
 use crate::cli::{Global, output, project};
+use crate::instance::last_lines;
 use clap::Args;
 use serde_json::json;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 #[derive(Args)]
 pub(super) struct LogsArgs {
@@ -24,22 +23,11 @@ pub(super) async fn run(args: LogsArgs, global: &Global) -> Result<(), Failure> 
     let (project, home) = project::opened(global).await?;
     let branch = project::branch(&project, &home, args.name.as_deref())?;
     let path = home.state.branch(&branch.id).log;
-    let text = end_of(&path).map_err(|source| {
+    let lines = last_lines(&path, 0, READ_BYTES, args.lines).map_err(|source| {
         Failure::from(BranchError::File { action: "read", path: path.clone(), source })
     })?;
-    let lines = text.lines().collect::<Vec<_>>();
-    let lines = lines.iter().skip(lines.len().saturating_sub(args.lines)).collect::<Vec<_>>();
     if global.json {
         return output::json(&json!({"branch": branch.name, "log": path, "lines": lines}));
     }
-    lines.into_iter().try_for_each(|line| output::line(line))
-}
-
-fn end_of(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(READ_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(READ_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    lines.iter().try_for_each(|line| output::line(line))
 }

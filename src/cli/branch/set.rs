@@ -70,11 +70,13 @@ pub(super) async fn run(args: SetArgs, global: &Global) -> Result<(), Failure> {
         })
         .await?
     };
-    if moves {
-        // It listens on the new port when this returns.
+    if moves || args.env_file.path().is_some() {
+        // It listens on the port when this returns, and what is written can be used.
         proxy::attend(&project, &home, &changed).await?;
     }
-    args.env_file.write(&project::url(&home, &changed)?)?;
+    if args.env_file.path().is_some() {
+        args.env_file.write(&project::url(&home, &changed)?)?;
+    }
     args.env_file.say(global);
     if sets && branch::is_running(&home, &changed) && !global.json && !global.quiet {
         output::say("settings hold from the next start: `backlot stop` and `backlot branch url`");
@@ -108,7 +110,8 @@ pub(super) async fn get(args: GetArgs, global: &Global) -> Result<(), Failure> {
     let checked_out = checked_out(&project).map_err(BranchError::from)?;
     let document = document(&home, &branch, checked_out.as_deref());
     let Some(key) = args.key else { return output::json(&document) };
-    let setting = key.strip_prefix("setting.").and_then(|name| branch.settings.get(name));
+    let setting = key.strip_prefix("setting.").map(str::to_ascii_lowercase);
+    let setting = setting.and_then(|name| branch.settings.get(&name));
     let value = match setting {
         Some(value) => Value::from(value.as_str()),
         None => document

@@ -1,10 +1,11 @@
 //! `backlot branch wait-ready`
 
 use super::document;
-use crate::branch::{self, BranchState};
+use crate::branch::{self, Branch, BranchState, Home};
 use crate::cli::failure::Failure;
 use crate::cli::project::{self, blocking};
 use crate::cli::{Global, output, proxy};
+use crate::project::Project;
 use clap::Args;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -22,14 +23,33 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) async fn run(args: WaitReadyArgs, global: &Global) -> Result<(), Failure> {
     let project = project::find(global)?;
     let home = project::home(&project);
+    let branch = until_ready(&project, &home, args.name.as_deref(), global).await?;
+    {
+        let (home, branch) = (home.clone(), branch.clone());
+        blocking(move || branch::wake(&home, &branch).map(drop)).await?;
+    }
+    proxy::attend(&project, &home, &branch).await?;
+    if global.json {
+        return output::json(&json!({"branch": document(&home, &branch, None)}));
+    }
+    output::line(&format!("branch {} is ready", branch.name))
+}
+
+/// Waits for whoever makes the branch.
+pub(super) async fn until_ready(
+    project: &Project,
+    home: &Home,
+    name: Option<&str>,
+    global: &Global,
+) -> Result<Branch, Failure> {
     let limit = global.timeout.unwrap_or(DEFAULT_LIMIT);
     let deadline = Instant::now() + limit;
-    let branch = loop {
-        let branch = project::branch(&project, &home, args.name.as_deref())?;
+    loop {
+        let branch = project::branch(project, home, name)?;
         match branch.state {
-            BranchState::Ready => break branch,
+            BranchState::Ready => return Ok(branch),
             // Whoever was to finish it is dead: it never will be.
-            BranchState::Creating if branch::is_abandoned(&home, &branch)? => {
+            BranchState::Creating if branch::is_abandoned(home, &branch)? => {
                 return Err(Failure::missing(format!("branch {} was never finished", branch.name))
                     .hint("create it again: the left-over is cleared away first"));
             }
@@ -42,14 +62,5 @@ pub(super) async fn run(args: WaitReadyArgs, global: &Global) -> Result<(), Fail
             return Err(Failure::timeout(limit));
         }
         tokio::time::sleep(POLL).await;
-    };
-    {
-        let (home, branch) = (home.clone(), branch.clone());
-        blocking(move || branch::wake(&home, &branch).map(drop)).await?;
     }
-    proxy::attend(&project, &home, &branch).await?;
-    if global.json {
-        return output::json(&json!({"branch": document(&home, &branch, None)}));
-    }
-    output::line(&format!("branch {} is ready", branch.name))
 }

@@ -24,18 +24,38 @@ pub(super) use preview::table as preview_table;
 pub(super) use report::{print_brief, print_summary};
 pub(super) use start::{GRACE, default_jobs, supervised};
 
+/// A branch of the project instead of a URL, for verbs that have a target.
+#[derive(Args, Clone)]
+pub(in crate::cli) struct TargetBranch {
+    /// This branch of the project, instead of a URL [default: the checked-out branch]
+    #[arg(long = "target-branch", value_name = "BRANCH")]
+    name: Option<String>,
+}
+
+impl TargetBranch {
+    pub(in crate::cli) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
 #[derive(Args)]
 pub(super) struct CloneArgs {
-    /// Write into this branch of the project [default: the checked-out branch]
-    #[arg(long, value_name = "BRANCH", global = true)]
-    target_branch: Option<String>,
     #[command(subcommand)]
     verb: CloneVerb,
 }
 
 impl CloneArgs {
     pub(super) fn target_branch(&self) -> Option<&str> {
-        self.target_branch.as_deref()
+        match &self.verb {
+            CloneVerb::Start(args) => args.target_branch.name(),
+            CloneVerb::Stream(args) => args.servers.target_branch.name(),
+            CloneVerb::Resync(args) => args.servers.target_branch.name(),
+            CloneVerb::Stop(args) => args.target_branch.name(),
+            CloneVerb::Status(args) => args.target_branch.name(),
+            CloneVerb::Retry(args) => args.target_branch.name(),
+            CloneVerb::Verify(args) => args.target_branch.name(),
+            CloneVerb::Config(_) | CloneVerb::Preview(_) => None,
+        }
     }
 
     pub(super) fn is_start(&self) -> bool {

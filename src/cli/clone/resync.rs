@@ -17,7 +17,7 @@ pub(in crate::cli) struct ResyncArgs {
     #[arg(required = true, value_name = "TABLE")]
     tables: Vec<String>,
     #[command(flatten)]
-    servers: ServerArgs,
+    pub(super) servers: ServerArgs,
 }
 
 const POLL: Duration = Duration::from_millis(100);

@@ -20,6 +20,8 @@ pub(in crate::cli) struct RetryArgs {
     /// The database that follows (or BACKLOT_TARGET_URL)
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
 }
 
 const ASK: &str = "insert into backlot.request (kind, arguments) \

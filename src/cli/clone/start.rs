@@ -23,6 +23,8 @@ pub(in crate::cli) struct StartArgs {
     /// The database to write (or BACKLOT_TARGET_URL); it must be empty
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
     /// Pairs of connections that copy at the same time
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,

@@ -18,6 +18,8 @@ pub(in crate::cli) struct StatusArgs {
     /// The database that was made or is being made (or BACKLOT_TARGET_URL)
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
 }
 
 /// `application_name` of a running stream's sessions.

@@ -14,6 +14,8 @@ pub(in crate::cli) struct StopArgs {
     /// The database that follows it (or BACKLOT_TARGET_URL); its data stays
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
     /// Show what would be dropped and drop nothing
     #[arg(long)]
     dry_run: bool,

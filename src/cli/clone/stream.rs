@@ -21,7 +21,7 @@ use tokio::sync::watch;
 #[derive(Args)]
 pub(in crate::cli) struct StreamArgs {
     #[command(flatten)]
-    servers: ServerArgs,
+    pub(super) servers: ServerArgs,
     /// Other rules than those of `clone start`: tables whose rules differ are copied again
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -56,6 +56,8 @@ pub(in crate::cli) struct ServerArgs {
     /// The database that follows (or BACKLOT_TARGET_URL)
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
     /// The key of the fakes: a file, or - for standard input (or BACKLOT_KEY, BACKLOT_KEY_FILE, .backlot/key)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,

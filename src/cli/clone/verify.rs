@@ -29,6 +29,8 @@ pub(in crate::cli) struct VerifyArgs {
     /// The database to verify (or BACKLOT_TARGET_URL); it is only read
     #[arg(long, value_name = "URL")]
     target_url: Option<String>,
+    #[command(flatten)]
+    pub(super) target_branch: super::TargetBranch,
     /// The key of the fakes: a file, or - for standard input (or BACKLOT_KEY, BACKLOT_KEY_FILE, .backlot/key)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,

@@ -10,6 +10,7 @@ use super::clone::{Selection, decide, preview_table, print_brief, supervised};
 use super::failure::Failure;
 use super::{Global, environment, output};
 use crate::clone::{Options, RANGE_BYTES};
+use crate::random::random_bytes;
 use crate::source::Keeper;
 use crate::transform::key::RootKey;
 use clap::Args;
@@ -128,10 +129,5 @@ fn options(stage: &Stage) -> Result<Options, Failure> {
 }
 
 fn random_key() -> Result<[u8; 32], Failure> {
-    use std::io::Read;
-    let mut bytes = [0; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| Failure::internal(format!("make a key: {error}")))?;
-    Ok(bytes)
+    random_bytes().map_err(|error| Failure::internal(format!("make a key: {error}")))
 }

@@ -2,6 +2,7 @@
 
 use super::{Code, Failure, code_of, hint_of};
 use crate::branch::BranchError;
+use crate::instance::InstanceError;
 use crate::project::ProjectError;
 use crate::proxy::ProxyError;
 use std::error::Error as _;
@@ -9,7 +10,16 @@ use std::error::Error as _;
 impl From<BranchError> for Failure {
     fn from(error: BranchError) -> Self {
         if let BranchError::Instance(error) = error {
-            return error.into();
+            let gone = if let InstanceError::NotACluster { path } = &error {
+                Some(path.display().to_string())
+            } else {
+                None
+            };
+            let failure = Self::from(error);
+            let Some(gone) = gone else { return failure };
+            return failure.hint(format!(
+                "the branch's data is gone or damaged: put {gone} back from a backup, or `backlot branch delete` the branch"
+            ));
         }
         if let BranchError::Project(ProjectError::Invalid(diagnostic)) = error {
             return Self::config(&[*diagnostic]);
@@ -25,6 +35,14 @@ impl From<BranchError> for Failure {
     }
 }
 
+const TOO_LARGE: &str = "`sudo backlot branch pool create --size 50G` makes branches instant and small; \
+    --allow-copy copies all the same";
+const MOUNT: &str = "`sudo backlot branch pool mount` mounts it";
+const MAKE_POOL: &str = "`sudo backlot branch pool create --size 50G` makes one";
+const POOL_EXISTS: &str = "`backlot branch pool status` shows it";
+const GOING: &str =
+    "its name is free when that is done; the next command clears away what was given up";
+
 fn classify(error: &BranchError) -> (Code, Option<String>) {
     let say = |hint: &str| Some(hint.to_owned());
     match error {
@@ -36,15 +54,27 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Exists { .. } => {
             (Code::Conflict, say("give it another name, or use --if-not-exists"))
         }
-        BranchError::NotReady { name, .. } => {
+        BranchError::NotReady { name, state: "creating" } => {
             (Code::Conflict, Some(format!("`backlot branch wait-ready {name}` waits for it")))
         }
+        BranchError::NotReady { .. } => (Code::Conflict, say(GOING)),
         BranchError::Busy { .. } => {
             (Code::Conflict, say("try again when the other command is done"))
         }
         BranchError::Protected { name } => {
             (Code::Refused, Some(format!("`backlot branch set {name} protected=false` allows it")))
         }
+        BranchError::Unknown { path, .. } => (
+            Code::Refused,
+            Some(format!(
+                "put the catalog back that knows it (a backup of catalog.json); or, if nobody needs its data, remove it: rm -r {}",
+                path.display()
+            )),
+        ),
+        BranchError::Catalog { .. } => (
+            Code::Internal,
+            say("put a backup of it back: without it the branches' data has no names"),
+        ),
         BranchError::BadName { .. } | BranchError::BadSetting { .. } => (Code::Usage, None),
         BranchError::Backend { .. } => {
             (Code::Unreachable, say("leave out --backend: the best that works here is taken"))
@@ -52,24 +82,19 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Outside { .. } => {
             (Code::Refused, say("branches of servers with tablespaces are not supported"))
         }
-        BranchError::TooLarge { .. } => (
-            Code::Refused,
-            say(
-                "`sudo backlot branch pool create --size 50G` makes branches instant and small; --allow-copy copies all the same",
-            ),
-        ),
+        BranchError::TooLarge { .. } => (Code::Refused, say(TOO_LARGE)),
         BranchError::NeedsRoot { .. } => {
             (Code::Auth, say("run it by sudo; the branches stay yours"))
         }
-        BranchError::NotMounted { .. } => {
-            (Code::Unreachable, say("`sudo backlot branch pool mount` mounts it"))
-        }
+        BranchError::NotMounted { .. } => (Code::Unreachable, say(MOUNT)),
+        BranchError::PoolExists { .. } => (Code::Conflict, say(POOL_EXISTS)),
+        BranchError::NoPool => (Code::NotFound, say(MAKE_POOL)),
+        BranchError::Overtaken => (Code::Conflict, say("run it again: they are where they were")),
         BranchError::NoPort { .. } => (Code::Conflict, say("delete branches that are not needed")),
         BranchError::Tool { .. } => (Code::Unreachable, None),
-        BranchError::File { .. }
-        | BranchError::Instance(_)
-        | BranchError::Catalog { .. }
-        | BranchError::OverBudget => (Code::Internal, None),
+        BranchError::File { .. } | BranchError::Instance(_) | BranchError::OverBudget => {
+            (Code::Internal, None)
+        }
     }
 }
 
@@ -113,6 +138,7 @@ fn project_code(error: &ProjectError) -> (Code, Option<String>) {
             ),
         ),
         ProjectError::BadName { .. } => (Code::Usage, Some("give another by --name".into())),
+        ProjectError::Link { .. } => (Code::Refused, Some("name the file itself".into())),
         ProjectError::Invalid(_) => (Code::Usage, None),
         ProjectError::Broken { .. } | ProjectError::File { .. } => (Code::Internal, None),
     }

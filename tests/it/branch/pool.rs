@@ -11,6 +11,7 @@ fn a_pool_makes_branches_instant_and_keeps_what_there_was() {
     }
     let project = Project::init(&binaries()[0]);
     project.sql("main", "create table t as select 'kept' v");
+    project.sql("main", "select pg_create_physical_replication_slot('kept')");
     project.create("old");
     let made = project.run(&["branch", "pool", "create", "--size", "2G", "--json"]);
     if made.code == Some(8) {
@@ -26,6 +27,8 @@ fn a_pool_makes_branches_instant_and_keeps_what_there_was() {
     for name in ["main", "old"] {
         assert_eq!(project.value(name, "select v from t"), "kept");
     }
+    assert_eq!(project.value("main", "select slot_name from pg_replication_slots"), "kept");
+    assert!(!project.state().join("branches.before").exists());
     let created = project.create("new");
     assert_eq!(created["branch"]["backend"], "subvolume");
     assert_eq!(created["branch"]["captured"]["method"], "snapshot");
@@ -44,5 +47,32 @@ fn a_pool_makes_branches_instant_and_keeps_what_there_was() {
     assert_eq!(project.value("new", "select v from t"), "kept");
     project.json(&["branch", "delete", "new", "old", "--yes"]);
     assert_eq!(project.json(&["branch", "list"])["branches"].as_array().unwrap().len(), 1);
-    assert_eq!(project.error(&["branch", "pool", "create"], 5)["code"], "conflict");
+    let second = project.error(&["branch", "pool", "create"], 5);
+    assert!(second["message"].as_str().unwrap().contains("a pool already"), "{second}");
+
+    // A power cut after the image got its name: the pool has the branches.
+    project.json(&["stop"]);
+    project.unmount();
+    std::fs::create_dir(project.state().join("branches.before")).unwrap();
+    assert_eq!(project.error(&["branch", "list"], 8)["code"], "unreachable");
+    project.json(&["branch", "pool", "mount"]);
+    assert_eq!(project.value("main", "select v from t"), "kept");
+    assert!(!project.state().join("branches.before").exists());
+}
+
+#[test]
+fn a_power_cut_before_the_image_has_its_name_leaves_the_branches_where_they_were() {
+    let project = Project::init(&binaries()[0]);
+    project.sql("main", "create table t as select 'kept' v");
+    let (branches, before) =
+        (project.state().join("branches"), project.state().join("branches.before"));
+    for has_successor in [false, true] {
+        project.json(&["stop"]);
+        std::fs::rename(&branches, &before).unwrap();
+        if has_successor {
+            std::fs::create_dir(&branches).unwrap();
+        }
+        assert_eq!(project.value("main", "select v from t"), "kept");
+        assert!(!before.exists());
+    }
 }

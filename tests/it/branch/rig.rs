@@ -20,7 +20,7 @@ for pid in "$2"/.backlot/state/branches/*/data/postmaster.pid; do
     [ -e "$pid" ] && kill -QUIT "$(head -n 1 "$pid")"
 done
 # Sockets of projects with long paths.
-grep -o '/tmp/backlot-[0-9a-f]*[.]s' "$2/.backlot/state/catalog.json" | xargs -r rm -rf --
+grep -oh '/tmp/backlot-[0-9a-f]*[.]s' "$2"/.backlot/state/branches/*/data/backlot.conf | xargs -r rm -rf --
 mountpoint -q "$2/.backlot/state/branches" && umount -l "$2/.backlot/state/branches"
 rm -rf -- "$2"
 "#;

@@ -113,6 +113,8 @@ fn what_cannot_be_done_has_its_code_and_prints_nothing() {
     assert_eq!(code(&["branch", "delete", "dev"], 7), "refused");
     assert_eq!(code(&["branch", "set", "dev", "colour=red"], 2), "usage");
     assert_eq!(code(&["branch", "set", "dev", "setting.port=1"], 2), "usage");
+    assert_eq!(code(&["branch", "set", "dev", "setting.Hba_File=/tmp/x"], 2), "usage");
+    assert_eq!(code(&["branch", "set", "dev", "port=0"], 2), "usage");
     assert_eq!(code(&["branch", "set", "dev", "password=mine"], 2), "usage");
     assert_eq!(code(&["branch", "get", "dev", "colour"], 4), "not_found");
     assert_eq!(code(&["branch", "wait-ready", "dve"], 4), "not_found");
@@ -151,13 +153,18 @@ fn a_url_is_printed_only_of_a_branch_that_can_be_used() {
     assert_eq!(project.error(&["branch", "url", "dev"], 5)["code"], "conflict");
     let timeout = project.error(&["branch", "wait-ready", "dev", "--timeout", "1s"], 6);
     assert_eq!(timeout["code"], "timeout");
+    let again = ["branch", "create", "--name", "dev", "--if-not-exists"];
+    assert_eq!(project.error(&again, 5)["code"], "conflict");
+    let waits = [&again[..], &["--wait", "--timeout", "1s"]].concat();
+    assert_eq!(project.error(&waits, 6)["code"], "timeout");
     drop(lock);
     // Its data is gone.
     std::fs::write(&catalog, ready).unwrap();
     assert_eq!(project.json(&["branch", "wait-ready", "dev"])["branch"]["name"], "dev");
     project.json(&["stop"]);
     std::fs::rename(dir.join("data"), dir.join("gone")).unwrap();
-    assert_eq!(project.error(&["branch", "url", "dev"], 8)["code"], "unreachable");
+    let gone = project.error(&["branch", "url", "dev"], 8);
+    assert!(gone["hint"].as_str().unwrap().contains("branch delete"), "{gone}");
     assert_eq!(project.json(&["branch", "describe", "dev"])["condition"], "broken");
     project.json(&["branch", "delete", "dev", "--yes"]);
     assert_eq!(project.directories().len(), 1);
