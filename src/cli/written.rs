@@ -84,6 +84,7 @@ fn every_command_that_is_written_down_is_one() {
                     // Where a verb is spoken of, not all that it needs is.
                     ErrorKind::MissingRequiredArgument
                     | ErrorKind::ValueValidation
+                    | ErrorKind::InvalidValue
                     | ErrorKind::MissingSubcommand
                     | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => !is_whole,
                     _ => false,
