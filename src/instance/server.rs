@@ -264,9 +264,11 @@ impl Server {
         if let Some(PidFile { pid, .. }) = postmaster::running(&self.data_dir) {
             postmaster::signal(pid, signal);
             let gone = || {
-                // Reaps our own child; one that another process started is not ours to reap.
-                let reaped =
-                    self.child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_))));
+                // Our own child is reaped. It need not be this postmaster: ours may have ended long
+                // ago, and another process have started the next one.
+                let reaped = self.child.as_mut().is_some_and(|child| {
+                    child.id() == pid && matches!(child.try_wait(), Ok(Some(_)))
+                });
                 let holds = |file: PidFile| file.pid == pid;
                 reaped || !postmaster::running(&self.data_dir).is_some_and(holds)
             };
