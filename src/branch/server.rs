@@ -9,8 +9,10 @@ use super::{Branch, BranchError, Home, Lock, LockKind, access};
 use crate::instance::{Binaries, InstanceError, Server, ServerOptions, StopMode, WalLevel};
 use crate::pg::{ConnInfo, Wire};
 
-/// Recovery of a server that somebody else has started.
+/// Recovery of a server that somebody else has started, or the end of one that is being stopped.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
+/// As `instance` looks at a server that starts.
+const POLL: Duration = Duration::from_millis(2);
 /// A copy by the backup API shares the lock; a clone, a start and a stop hold it for less.
 pub(super) const LOCK_LIMIT: Duration = Duration::from_mins(2);
 
@@ -112,39 +114,52 @@ pub fn wake(home: &Home, branch: &Branch) -> Result<(Server, bool), BranchError>
         return Ok((server, false));
     }
     let files = home.state.branch(&branch.id);
-    let _lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT)?;
-    // Whoever had the lock may have deleted it, or started it.
-    home.catalog().read()?.ready(&branch.id)?;
-    let mut server = open(home, branch)?;
-    if server.is_running() {
-        // It recovers, or is about to answer; `start` waits for its own.
-        return if answers_within(&server, ANSWER_LIMIT) {
-            Ok((server, false))
-        } else {
-            Err(BranchError::Busy { name: branch.name.clone(), waited: ANSWER_LIMIT })
-        };
-    }
-    match server.start() {
-        // The watchdog of a command that was killed while it had the server stopped.
-        Err(InstanceError::DiedAtStart { .. })
-            if server.is_running() && answers_within(&server, ANSWER_LIMIT) =>
-        {
-            Ok((server, false))
+    let lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT);
+    // Whoever had the lock may have deleted it, changed it or started it.
+    let branch = home.catalog().read()?.ready(&branch.id)?.clone();
+    let _lock = lock?;
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    loop {
+        let mut server = open(home, &branch)?;
+        match watch(&server, deadline) {
+            Watched::Answers => return Ok((server, false)),
+            Watched::Ended => {}
+            Watched::Late => {
+                return Err(BranchError::Busy { name: branch.name, waited: ANSWER_LIMIT });
+            }
         }
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok((server, true)),
+        match server.start() {
+            Ok(()) => return Ok((server, true)),
+            // The watchdog of a command that was killed while it had the server stopped, or one
+            // whom the lock does not keep out.
+            Err(InstanceError::DiedAtStart { .. } | InstanceError::AlreadyRunning { .. })
+                if server.is_running() && Instant::now() < deadline => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
-fn answers_within(server: &Server, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
-    while !server.answers() {
-        if Instant::now() >= deadline {
-            return false;
+/// What becomes of a server that somebody else has started, or stops.
+enum Watched {
+    Answers,
+    Ended,
+    /// It is there still, and takes no connections.
+    Late,
+}
+
+fn watch(server: &Server, deadline: Instant) -> Watched {
+    loop {
+        if server.answers() {
+            return Watched::Answers;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        if !server.is_running() {
+            return Watched::Ended;
+        }
+        if Instant::now() >= deadline {
+            return Watched::Late;
+        }
+        std::thread::sleep(POLL);
     }
-    true
 }
 
 /// Stops the branch's server cleanly; true if it ran.
