@@ -112,12 +112,16 @@ fn stop_if_idle(
         return Ok(Outcome::Busy);
     };
     home.catalog().read()?.ready(&branch.id)?;
-    let mut server = match held.take() {
+    // Ours is kept until its process is collected, whatever goes wrong on the way.
+    let mut others = None;
+    let server = match held {
         Some(server) => server,
-        None => branch::open(home, branch)?,
+        None => others.insert(branch::open(home, branch)?),
     };
     if !server.is_running() {
-        server.reap();
+        if server.reap() {
+            *held = None;
+        }
         return Ok(Outcome::NotRunning);
     }
     let failed = |source| BranchError::Sql {
@@ -125,11 +129,11 @@ fn stop_if_idle(
         branch: branch.name.clone(),
         source,
     };
-    if let Some(reason) = open_work(&server, after).map_err(failed)? {
-        *held = Some(server);
+    if let Some(reason) = open_work(server, after).map_err(failed)? {
         return Ok(Outcome::Awake(reason));
     }
     server.stop(StopMode::Fast)?;
+    *held = None;
     Ok(Outcome::Slept)
 }
 
@@ -143,7 +147,7 @@ fn open_work(server: &Server, after: Duration) -> Result<Option<String>, Error> 
     Ok(Some(reason.unwrap_or_else(|| "unknown".to_owned())).filter(|reason| reason != "none"))
 }
 
-/// Branches expire some time after their last use: the catalog must know of it.
+/// `branch describe` shows when a branch was used last: the catalog must know of it.
 async fn note(desk: &Desk, now: Moment, ago: Duration) {
     let (home, id) = (desk.home.clone(), desk.id.clone());
     let used_at = Moment(now.0.saturating_sub(ago.as_secs()));
