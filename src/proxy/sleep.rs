@@ -24,6 +24,11 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The catalog learns this often that a branch is in use.
 const NOTE_EVERY: Duration = Duration::from_mins(10);
 
+/// Clients wait while the server is asked; one that is well answers within milliseconds.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// `postgres` may be dropped, and an application's be dropped by it while we are there.
+const DATABASE: &str = "template1";
+
 /// Returns one text: why the server must stay awake, or `none`. $after is in seconds.
 const OPEN_WORK: &str = include_str!("sql/open_work.sql");
 
@@ -139,8 +144,9 @@ fn stop_if_idle(
 
 /// Why the server must stay awake.
 fn open_work(server: &Server, after: Duration) -> Result<Option<String>, Error> {
-    let info = ConnInfo::parse(&server.url("postgres"))?;
-    let mut session = Wire::connect(&info, "backlot proxy")?;
+    let mut info = ConnInfo::parse(&server.url(DATABASE))?;
+    info.connect_timeout_s = ANSWER_LIMIT.as_secs();
+    let mut session = Wire::connect_within(&info, "backlot proxy", ANSWER_LIMIT)?;
     let rows = session.simple(&OPEN_WORK.replace("$after", &after.as_secs().to_string()))?;
     let reason = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     // What is not understood keeps it awake.
