@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::daemon::{Files, Status, Unbound};
 use super::door::{Desk, attend, bind};
+use super::error::chain;
 use super::sleep::look_after;
 use super::watch::Watch;
 use super::{ProxyError, daemon};
@@ -52,6 +53,7 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut doors = Doors { home, clock, open: BTreeMap::new(), leaving: Vec::new() };
     let mut told = None;
+    let mut is_untold = false;
     tracing::info!(pid = std::process::id(), "proxy started");
     loop {
         let status = doors.follow().await;
@@ -61,8 +63,17 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
         }
         let is_settled = status.unbound.is_empty();
         if told.as_ref() != Some(&status) {
-            files.write(&status)?;
-            told = Some(status);
+            match files.write(&status) {
+                Ok(()) => (told, is_untold) = (Some(status), false),
+                // A full disk: the ports are served all the same, and the next look tries again.
+                Err(error) => {
+                    if !is_untold {
+                        let error = chain(&error);
+                        tracing::error!(error, "status not written; commands wait for it");
+                    }
+                    is_untold = true;
+                }
+            }
         }
         tokio::select! {
             () = watch.changed() => {}
