@@ -82,6 +82,8 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
             _ = interrupt.recv() => break,
         }
     }
+    // Whoever finds the lock held from now on must not take us for one that serves.
+    drop(std::fs::remove_file(&files.pid));
     tracing::info!("proxy stopped");
     Ok(())
 }
