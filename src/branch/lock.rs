@@ -31,8 +31,21 @@ impl Lock {
     /// # Errors
     /// [`BranchError::File`].
     pub fn attempt(path: &Path, kind: LockKind) -> Result<Option<Self>, BranchError> {
+        Self::take(path, kind, true)
+    }
+
+    /// As [`Lock::attempt`], on a file that somebody made. One that is gone stays so: a new one
+    /// would be in the way of who removes its directory.
+    ///
+    /// # Errors
+    /// [`BranchError::File`].
+    pub fn attempt_existing(path: &Path, kind: LockKind) -> Result<Option<Self>, BranchError> {
+        Self::take(path, kind, false)
+    }
+
+    fn take(path: &Path, kind: LockKind, create: bool) -> Result<Option<Self>, BranchError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.read(true).write(true).create(create).truncate(false).mode(0o600);
         let file = file.open(path).map_err(BranchError::file("open the lock", path))?;
         let operation = match kind {
             LockKind::Shared => FlockOperation::NonBlockingLockShared,
@@ -56,14 +69,16 @@ impl Lock {
         limit: Duration,
     ) -> Result<Self, BranchError> {
         let deadline = Instant::now() + limit;
+        let mut taken = Self::attempt(path, kind)?;
         loop {
-            if let Some(lock) = Self::attempt(path, kind)? {
+            if let Some(lock) = taken {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
                 return Err(BranchError::Busy { name: name.to_owned(), waited: limit });
             }
             std::thread::sleep(POLL);
+            taken = Self::attempt_existing(path, kind)?;
         }
     }
 
@@ -81,5 +96,22 @@ impl Lock {
             std::thread::sleep(POLL);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lock, LockKind};
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_not_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::attempt(&path, LockKind::Exclusive).unwrap().unwrap();
+        assert!(Lock::attempt_existing(&path, LockKind::Shared).unwrap().is_none());
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        Lock::attempt_existing(&path, LockKind::Shared).unwrap_err();
+        assert!(!path.exists());
     }
 }

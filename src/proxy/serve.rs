@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -138,7 +138,10 @@ impl Doors {
             rows.into_iter().filter(|branch| branch.state == BranchState::Ready).collect();
         let ids: BTreeSet<&str> = ready.iter().map(|branch| branch.id.as_str()).collect();
         let gone = self.open.extract_if(.., |id, _| !ids.contains(id.as_str()));
-        self.leaving.extend(gone.map(|(_, door)| door.desk.server.clone()));
+        self.leaving.extend(gone.map(|(_, door)| {
+            door.desk.is_gone.store(true, Ordering::Relaxed);
+            door.desk.server.clone()
+        }));
         // One that is still held is being started or stopped.
         let has_ended = |server: &mut Option<Server>| server.as_mut().is_none_or(Server::reap);
         self.leaving.retain(|server| !server.try_lock().is_ok_and(|mut held| has_ended(&mut held)));

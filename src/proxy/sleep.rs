@@ -113,7 +113,7 @@ fn stop_if_idle(
     if !lock.exists() {
         return Ok(Outcome::NotRunning);
     }
-    let Some(_lock) = Lock::attempt(&lock, LockKind::Exclusive)? else {
+    let Some(_lock) = Lock::attempt_existing(&lock, LockKind::Exclusive)? else {
         return Ok(Outcome::Busy);
     };
     home.catalog().read()?.ready(&branch.id)?;
