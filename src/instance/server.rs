@@ -24,7 +24,8 @@ use super::{
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
 
-/// Crash recovery of a large cluster can take this long; a clean start takes 25–60 ms.
+/// A clean start takes 25–60 ms; the rest is for crash recovery. One that takes longer is ended, and
+/// the next start begins it again.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A fast stop takes 10–20 ms, and longer when the last checkpoint has much to write.
@@ -197,7 +198,11 @@ impl Server {
             return Err(InstanceError::DiedAtStart { data_dir, status, log_tail });
         }
         if !ready {
-            postmaster::signal(child.id(), Signal::QUIT);
+            if !end(&mut child, STOP_TIMEOUT) {
+                tracing::warn!(pid = child.id(), "server that did not come up does not end");
+                // To be collected when it does.
+                self.child = Some(child);
+            }
             let log_tail = layout::log_tail(&log_path, log_start);
             return Err(InstanceError::StartTimeout { data_dir, waited: limit, log_tail });
         }
@@ -391,6 +396,14 @@ impl Server {
     }
 }
 
+/// Ends a postmaster that does not come up, so that the next start finds nobody. True if it has
+/// ended, and is collected.
+fn end(child: &mut Child, limit: Duration) -> bool {
+    // It kills what does not follow it after 5 s (postmaster.c, `SIGKILL_CHILDREN_AFTER_SECS`).
+    postmaster::signal(child.id(), Signal::QUIT);
+    wait_until(limit, || !matches!(child.try_wait(), Ok(None)))
+}
+
 fn free_port() -> Result<u16, InstanceError> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
     let failed = |source| file_error("find a free port on", Path::new("127.0.0.1"), source);
@@ -416,7 +429,16 @@ fn percent_encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::percent_encode;
+    use std::process::Command;
+
+    use super::{STOP_TIMEOUT, end, percent_encode};
+
+    #[test]
+    fn what_does_not_come_up_is_ended_and_collected() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(end(&mut child, STOP_TIMEOUT));
+        assert!(child.try_wait().unwrap().is_some());
+    }
 
     #[test]
     fn a_name_in_a_url_is_percent_encoded() {
