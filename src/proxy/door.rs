@@ -151,8 +151,8 @@ async fn turn_away(
         Unreached::Said(said) => said.freeze(),
         Unreached::Ended(Ending::Lost(error)) => return Err(error),
         Unreached::Ended(Ending::Refused(refusal)) => {
-            let (sqlstate, reason) = (refusal.sqlstate, &refusal.message);
-            tracing::info!(branch = %desk.id, sqlstate, reason, "client refused");
+            // Its text repeats what the client said.
+            tracing::debug!(branch = %desk.id, sqlstate = refusal.sqlstate, "client refused");
             refusal.packet()
         }
     };
