@@ -20,8 +20,9 @@ use super::relay::{Activity, relay};
 use crate::branch::{self, Home};
 use crate::instance::Server;
 
-/// PostgreSQL's `authentication_timeout`.
-const GREETING_LIMIT: Duration = Duration::from_mins(1);
+/// To say who it is and prove it. PostgreSQL's `authentication_timeout` is a minute, for networks
+/// and people; here a program on this machine answers.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
 /// Clients that have not said who they are, at one time and port. Sessions have the limit of
 /// their server.
 const STRANGERS: usize = 256;
