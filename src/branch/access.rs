@@ -3,11 +3,12 @@
 //! The proxy listens (`crate::proxy`), on 127.0.0.1, and asks for the branch's password by SCRAM.
 //! The server has only its private socket (a directory of mode 0700), which asks for nothing.
 
-use std::{fmt::Write, net::Ipv4Addr, path::Path};
+use std::net::Ipv4Addr;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Branch;
+use crate::pg::percent_encoded;
 
 pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -40,19 +41,6 @@ pub fn tcp_url(branch: &Branch, password: &SecretString) -> SecretString {
 /// Without the password.
 pub fn socket_url(branch: &Branch) -> String {
     let Branch { user, database, .. } = branch;
-    let dir = percent_encoded(&branch.socket_dir);
+    let dir = percent_encoded(branch.socket_dir.as_os_str().as_encoded_bytes());
     format!("postgresql:///{database}?host={dir}&port={SOCKET_PORT}&user={user}")
-}
-
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encoded(path: &Path) -> String {
-    let mut encoded = String::new();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes any text");
-        }
-    }
-    encoded
 }

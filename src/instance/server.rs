@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt::Write,
     fs,
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
@@ -20,6 +19,7 @@ use super::{
     ping,
     postmaster::{self, PidFile, socket_name, wait_until},
 };
+use crate::pg::percent_encoded;
 
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
@@ -317,16 +317,16 @@ impl Server {
     /// A connection URL over the private socket, as [`SUPERUSER`], without a password: for
     /// libpq and tokio-postgres alike.
     pub fn url(&self, database: &str) -> String {
-        let dir = percent_encode(&self.socket_dir.display().to_string());
-        let (database, port) = (percent_encode(database), self.port);
+        let dir = percent_encoded(self.socket_dir.as_os_str().as_encoded_bytes());
+        let (database, port) = (percent_encoded(database), self.port);
         format!("postgresql:///{database}?host={dir}&port={port}&user={SUPERUSER}")
     }
 
     /// A connection URL over 127.0.0.1 with the password in it. None with [`Listen::Socket`].
     pub fn tcp_url(&self, database: &str) -> Option<SecretString> {
         let Listen::Loopback { password, .. } = &self.options.listen else { return None };
-        let (password, port) = (percent_encode(password.expose_secret()), self.port);
-        let database = percent_encode(database);
+        let (password, port) = (percent_encoded(password.expose_secret()), self.port);
+        let database = percent_encoded(database);
         Some(format!("postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}").into())
     }
 
@@ -414,35 +414,16 @@ fn is_port_clash(log_tail: &str) -> bool {
     log_tail.contains("Address already in use")
 }
 
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes any text");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use super::{STOP_TIMEOUT, end, percent_encode};
+    use super::{STOP_TIMEOUT, end};
 
     #[test]
     fn what_does_not_come_up_is_ended_and_collected() {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         assert!(end(&mut child, STOP_TIMEOUT));
         assert!(child.try_wait().unwrap().is_some());
-    }
-
-    #[test]
-    fn a_name_in_a_url_is_percent_encoded() {
-        assert_eq!(percent_encode("a b/é?"), "a%20b%2F%C3%A9%3F");
-        assert_eq!(percent_encode("a-b_c.d~9"), "a-b_c.d~9");
     }
 }

@@ -192,16 +192,16 @@ impl ConnInfo {
 
     /// A URL without the password, for people.
     pub fn url_without_password(&self) -> String {
-        let database = encode(&self.dbname);
+        let database = percent_encoded(&self.dbname);
         if self.is_unix_socket() {
-            let host = encode(&self.host);
+            let host = percent_encoded(&self.host);
             return format!(
                 "postgres://{}@/{database}?host={host}&port={}",
-                encode(&self.user),
+                percent_encoded(&self.user),
                 self.port
             );
         }
-        format!("postgres://{}@{}:{}/{database}", encode(&self.user), self.host, self.port)
+        format!("postgres://{}@{}:{}/{database}", percent_encoded(&self.user), self.host, self.port)
     }
 }
 
@@ -217,11 +217,14 @@ impl fmt::Debug for ConnInfo {
     }
 }
 
-fn encode(text: &str) -> String {
+/// For a part of a URL, by RFC 3986: everything but the unreserved characters. Of bytes, because a
+/// path need not be UTF-8.
+pub(crate) fn percent_encoded(text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
+    for byte in text {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            out.push(char::from(*byte));
         } else {
             // Writing to a String cannot fail.
             let _ = write!(out, "%{byte:02X}");
@@ -329,8 +332,14 @@ fn keyword_value(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{ChannelBinding, ConnInfo, SslMode};
+    use super::{ChannelBinding, ConnInfo, SslMode, percent_encoded};
     use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_name_in_a_url_is_percent_encoded() {
+        assert_eq!(percent_encoded("a b/é?"), "a%20b%2F%C3%A9%3F");
+        assert_eq!(percent_encoded("a-b_c.d~9"), "a-b_c.d~9");
+    }
 
     #[test]
     fn urls_and_keywords_are_read_as_libpq_reads_them() {

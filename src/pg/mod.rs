@@ -14,6 +14,7 @@ mod tls;
 mod waker;
 mod wire;
 
+pub(crate) use conn_info::percent_encoded;
 pub use conn_info::{ChannelBinding, ConnInfo, SslMode};
 pub use error::{Error, Retry, ServerError};
 pub use format::Format;
