@@ -16,6 +16,12 @@ const POLL: Duration = Duration::from_millis(2);
 /// A copy by the backup API shares the lock; a clone, a start and a stop hold it for less.
 pub(super) const LOCK_LIMIT: Duration = Duration::from_mins(2);
 
+/// What runs in every server and works for nobody (`pg_stat_activity.backend_type`, PostgreSQL 12
+/// to 18): a list for SQL.
+pub const HOUSEKEEPING: &str = "'archiver', 'autovacuum launcher', 'background writer', \
+    'checkpointer', 'io worker', 'logical replication launcher', 'slotsync worker', 'startup', \
+    'walsummarizer', 'walwriter'";
+
 /// The server's handle, running or not.
 ///
 /// # Errors

@@ -29,7 +29,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// `postgres` may be dropped, and an application's be dropped by it while we are there.
 const DATABASE: &str = "template1";
 
-/// Returns one text: why the server must stay awake, or `none`. $after is in seconds.
+/// Returns one text: why the server must stay awake, or `none`. $after is in seconds, $housekeeping
+/// [`branch::HOUSEKEEPING`].
 const OPEN_WORK: &str = include_str!("sql/open_work.sql");
 
 /// Looks after one branch until it is aborted.
@@ -147,7 +148,8 @@ fn open_work(server: &Server, after: Duration) -> Result<Option<String>, Error> 
     let mut info = ConnInfo::parse(&server.url(DATABASE))?;
     info.connect_timeout_s = ANSWER_LIMIT.as_secs();
     let mut session = Wire::connect_within(&info, "backlot proxy", ANSWER_LIMIT)?;
-    let rows = session.simple(&OPEN_WORK.replace("$after", &after.as_secs().to_string()))?;
+    let sql = OPEN_WORK.replace("$after", &after.as_secs().to_string());
+    let rows = session.simple(&sql.replace("$housekeeping", branch::HOUSEKEEPING))?;
     let reason = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     // What is not understood keeps it awake.
     Ok(Some(reason.unwrap_or_else(|| "unknown".to_owned())).filter(|reason| reason != "none"))
