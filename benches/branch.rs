@@ -4,6 +4,10 @@
 //! Filesystems that share blocks are made on loop devices, as root. `BACKLOT_BENCH_GB` (1) is the
 //! size of the parent, `BACKLOT_BENCH_RUNS` (5) the runs of which medians are shown,
 //! `BACKLOT_BENCH_ON` (`here`, `xfs`, `btrfs`) the only filesystem.
+//!
+//! `BACKLOT_BENCH_MANY=50` measures what so many branches of a small parent take instead: asleep,
+//! and awake without a client. Memory is the sum of `Pss` (a page that n processes share counts as
+//! 1/n for each) and what `MemAvailable` lost.
 
 #![expect(
     clippy::print_stdout,
@@ -28,6 +32,16 @@ fn main() {
     let gigabytes = number("BACKLOT_BENCH_GB", 1);
     let runs = usize::try_from(number("BACKLOT_BENCH_RUNS", 5)).unwrap();
     let only = std::env::var("BACKLOT_BENCH_ON").ok();
+    let many = number("BACKLOT_BENCH_MANY", 0);
+    if many > 0 {
+        let kind = match only.as_deref() {
+            None | Some("here") => None,
+            Some("xfs") => Some("xfs"),
+            Some(_) => Some("btrfs"),
+        };
+        Ground::new(kind, 1).expect("a filesystem of this kind").measure_many(many);
+        return;
+    }
     println!(
         "parent of {gigabytes} GB; medians of {runs}; time: from the command to the first row of `select 1`"
     );
@@ -192,6 +206,73 @@ impl Ground {
     }
 }
 
+impl Ground {
+    fn measure_many(&self, count: u64) {
+        let names = (1..=count).map(|number| format!("b{number}")).collect::<Vec<_>>();
+        let main = self.url("main");
+        run(
+            &main,
+            "create table t as select g, repeat(md5(g::text), 30) from generate_series(1, 10000) g",
+        );
+        assert!(succeeded(Command::new("sync").arg("-f").arg(&self.folder)));
+        let space = free(&self.folder);
+        for name in &names {
+            self.backlot(&["branch", "create", "--name", name]);
+        }
+        let urls = names.iter().map(|name| self.url(name)).collect::<Vec<_>>();
+        self.backlot(&["stop"]);
+        assert!(succeeded(Command::new("sync").arg("-f").arg(&self.folder)));
+        let space = space.saturating_sub(free(&self.folder));
+        let before = available();
+        self.backlot(&["proxy", "start"]);
+        let asleep = self.memory();
+        let asleep_took = before.saturating_sub(available());
+        println!(
+            "{count} branches on {}, new MB on the disk: {:.1}",
+            self.name,
+            space as f64 / 1e6
+        );
+        println!("asleep: {asleep}; MemAvailable lost {:.1} MB", asleep_took as f64 / 1e6);
+        let mut times = Vec::new();
+        for url in &urls {
+            let began = Instant::now();
+            run(url, "select 1");
+            times.push(began.elapsed());
+        }
+        let awake = self.memory();
+        let took = before.saturating_sub(available());
+        println!("awake, no client: {awake}; MemAvailable lost {:.1} MB", took as f64 / 1e6);
+        let longest = times.iter().max().unwrap().as_millis();
+        println!(
+            "woken one after the other, ms: {} (longest {longest})",
+            median(&mut times).as_millis()
+        );
+    }
+
+    /// Of the proxy and of the servers' processes.
+    fn memory(&self) -> String {
+        let output = self.backlot(&["proxy", "status", "--json"]);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let proxy = PathBuf::from("/proc").join(document["proxy"]["pid"].to_string());
+        let (proxy, anonymous) = (kilobytes(&proxy, "Pss:"), kilobytes(&proxy, "Anonymous:"));
+        let branches = self.folder.join(".backlot/state/branches").canonicalize().unwrap();
+        let (mut count, mut servers) = (0, 0);
+        for entry in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+            let cwd = std::fs::read_link(entry.path().join("cwd"));
+            if cwd.is_ok_and(|cwd| cwd.starts_with(&branches)) {
+                count += 1;
+                servers += kilobytes(&entry.path(), "Pss:");
+            }
+        }
+        format!(
+            "proxy {:.1} MB ({:.1} of it its own data), {count} processes of servers {:.1} MB",
+            proxy as f64 / 1e3,
+            anonymous as f64 / 1e3,
+            servers as f64 / 1e3
+        )
+    }
+}
+
 impl Drop for Ground {
     fn drop(&mut self) {
         if self.folder.join(".backlot/project.yaml").exists() {
@@ -226,6 +307,20 @@ fn succeeded(command: &mut Command) -> bool {
 fn free(dir: &Path) -> u64 {
     let stat = rustix::fs::statvfs(dir).unwrap();
     stat.f_bfree * stat.f_frsize
+}
+
+/// A line of a process's `smaps_rollup`; 0 when it is gone.
+fn kilobytes(process: &Path, name: &str) -> u64 {
+    let text = std::fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
+
+/// Bytes that the machine has to give away.
+fn available() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 fn median<T: Ord + Copy>(values: &mut [T]) -> T {

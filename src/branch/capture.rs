@@ -135,13 +135,15 @@ fn asleep(parent: &Source, backend: &dyn Backend, target: &Path) -> Result<(), B
 
 /// Sessions of clients, ours aside.
 fn sessions(parent: &Source) -> Result<i64, BranchError> {
-    let sql = "select pg_catalog.count(*) from pg_catalog.pg_stat_activity \
+    let housekeeping = server::HOUSEKEEPING;
+    let sql = format!(
+        "select pg_catalog.count(*) from pg_catalog.pg_stat_activity \
         where pid <> pg_catalog.pg_backend_pid() \
-        and backend_type not in ('autovacuum launcher', 'autovacuum worker', 'background writer', \
-            'checkpointer', 'walwriter', 'io worker', 'logical replication launcher', 'startup')";
+        and backend_type not in ('autovacuum worker', {housekeeping})"
+    );
     let name = &parent.branch.name;
-    let mut session = server::session(&parent.server, parent.branch, "postgres")?;
-    let count = session.column(sql).map_err(BranchError::sql("count the sessions", name))?;
+    let mut session = server::any_session(&parent.server, parent.branch)?;
+    let count = session.column(&sql).map_err(BranchError::sql("count the sessions", name))?;
     let count = count.first().and_then(|count| count.parse().ok());
     // What is not understood is taken for a session: the parent is not stopped then.
     Ok(count.unwrap_or(1))
@@ -149,7 +151,7 @@ fn sessions(parent: &Source) -> Result<i64, BranchError> {
 
 /// Recovery of the copy begins here: the later, the less it has to do.
 fn checkpoint(server: &Server, branch: &Branch) -> Result<(), BranchError> {
-    let mut session = server::session(server, branch, "postgres")?;
+    let mut session = server::any_session(server, branch)?;
     session.simple("checkpoint").map_err(BranchError::sql("checkpoint", &branch.name))?;
     Ok(())
 }

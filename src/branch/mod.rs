@@ -48,5 +48,5 @@ pub use pool::{
     Pool, SMALLEST as SMALLEST_POOL, create_pool, mount as mount_pool, pool, require_mounted,
 };
 pub use row::{Branch, BranchState, Parent};
-pub use server::{answers, is_running, open, stop, wake};
+pub use server::{HOUSEKEEPING, answers, is_running, open, stop, wake};
 pub use settings::{Change, change, rotate_password};

@@ -26,7 +26,7 @@ const STOP_JOBS: &str = "with stopped as \
 
 pub(super) fn quiet(server: &Server, branch: &Branch) -> Result<Quieted, BranchError> {
     let failed = BranchError::sql("quieten what its parent ran", &branch.name);
-    let mut session = server::session(server, branch, "postgres")?;
+    let mut session = server::any_session(server, branch)?;
     let databases = session.column(DATABASES).map_err(&failed)?;
     drop(session);
     let mut quieted = Quieted::default();

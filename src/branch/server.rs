@@ -9,10 +9,18 @@ use super::{Branch, BranchError, Home, Lock, LockKind, access};
 use crate::instance::{Binaries, InstanceError, Server, ServerOptions, StopMode, WalLevel};
 use crate::pg::{ConnInfo, Wire};
 
-/// Recovery of a server that somebody else has started.
+/// Recovery of a server that somebody else has started, or the end of one that is being stopped.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
+/// As `instance` looks at a server that starts.
+const POLL: Duration = Duration::from_millis(2);
 /// A copy by the backup API shares the lock; a clone, a start and a stop hold it for less.
 pub(super) const LOCK_LIMIT: Duration = Duration::from_mins(2);
+
+/// What runs in every server and works for nobody (`pg_stat_activity.backend_type`, PostgreSQL 12
+/// to 18): a list for SQL.
+pub const HOUSEKEEPING: &str = "'archiver', 'autovacuum launcher', 'background writer', \
+    'checkpointer', 'io worker', 'logical replication launcher', 'slotsync worker', 'startup', \
+    'walsummarizer', 'walwriter'";
 
 /// The server's handle, running or not.
 ///
@@ -112,39 +120,52 @@ pub fn wake(home: &Home, branch: &Branch) -> Result<(Server, bool), BranchError>
         return Ok((server, false));
     }
     let files = home.state.branch(&branch.id);
-    let _lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT)?;
-    // Whoever had the lock may have deleted it, or started it.
-    home.catalog().read()?.ready(&branch.id)?;
-    let mut server = open(home, branch)?;
-    if server.is_running() {
-        // It recovers, or is about to answer; `start` waits for its own.
-        return if answers_within(&server, ANSWER_LIMIT) {
-            Ok((server, false))
-        } else {
-            Err(BranchError::Busy { name: branch.name.clone(), waited: ANSWER_LIMIT })
-        };
-    }
-    match server.start() {
-        // The watchdog of a command that was killed while it had the server stopped.
-        Err(InstanceError::DiedAtStart { .. })
-            if server.is_running() && answers_within(&server, ANSWER_LIMIT) =>
-        {
-            Ok((server, false))
+    let lock = Lock::wait(&files.lock, LockKind::Exclusive, &branch.name, LOCK_LIMIT);
+    // Whoever had the lock may have deleted it, changed it or started it.
+    let branch = home.catalog().read()?.ready(&branch.id)?.clone();
+    let _lock = lock?;
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    loop {
+        let mut server = open(home, &branch)?;
+        match watch(&server, deadline) {
+            Watched::Answers => return Ok((server, false)),
+            Watched::Ended => {}
+            Watched::Late => {
+                return Err(BranchError::Busy { name: branch.name, waited: ANSWER_LIMIT });
+            }
         }
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok((server, true)),
+        match server.start() {
+            Ok(()) => return Ok((server, true)),
+            // The watchdog of a command that was killed while it had the server stopped, or one
+            // whom the lock does not keep out.
+            Err(InstanceError::DiedAtStart { .. } | InstanceError::AlreadyRunning { .. })
+                if server.is_running() && Instant::now() < deadline => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
-fn answers_within(server: &Server, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
-    while !server.answers() {
-        if Instant::now() >= deadline {
-            return false;
+/// What becomes of a server that somebody else has started, or stops.
+enum Watched {
+    Answers,
+    Ended,
+    /// It is there still, and takes no connections.
+    Late,
+}
+
+fn watch(server: &Server, deadline: Instant) -> Watched {
+    loop {
+        if server.answers() {
+            return Watched::Answers;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        if !server.is_running() {
+            return Watched::Ended;
+        }
+        if Instant::now() >= deadline {
+            return Watched::Late;
+        }
+        std::thread::sleep(POLL);
     }
-    true
 }
 
 /// Stops the branch's server cleanly; true if it ran.
@@ -175,6 +196,20 @@ pub fn is_running(home: &Home, branch: &Branch) -> bool {
 /// True if the branch takes connections now.
 pub fn answers(home: &Home, branch: &Branch) -> bool {
     open(home, branch).is_ok_and(|server| server.answers())
+}
+
+/// A session for what concerns the whole server, in a database that is there: template1 last, for
+/// whoever is in it stands in the way of CREATE DATABASE.
+pub(super) fn any_session(server: &Server, branch: &Branch) -> Result<Wire, BranchError> {
+    // invalid_catalog_name: somebody dropped it.
+    let is_dropped = |error: &BranchError| matches!(error, BranchError::Sql { source, .. } if source.sqlstate() == Some("3D000"));
+    for database in ["postgres", &branch.database] {
+        match session(server, branch, database) {
+            Err(error) if is_dropped(&error) => {}
+            other => return other,
+        }
+    }
+    session(server, branch, "template1")
 }
 
 /// A session over the private socket.

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A server on this machine that accepts and then says nothing for so long is not ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,9 +29,12 @@ pub(super) fn answers(socket: &Path, user: &str, database: &str) -> bool {
 }
 
 fn first_answer(socket: &Path, user: &str, database: &str) -> Option<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket).ok()?;
+    let stream = Socket::new(Domain::UNIX, Type::STREAM, None).ok()?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    // Also for the connect, which would wait for ever when the queue of a server that hangs is full.
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    stream.connect(&SockAddr::unix(socket).ok()?).ok()?;
+    let mut stream = UnixStream::from(stream);
     let mut request = BytesMut::new();
     let parameters = [("user", user), ("database", database), ("application_name", "backlot ping")];
     frontend::startup_message(parameters, &mut request).ok()?;

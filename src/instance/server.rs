@@ -24,7 +24,8 @@ use crate::pg::percent_encoded;
 /// The one superuser of our clusters.
 pub const SUPERUSER: &str = "postgres";
 
-/// Crash recovery of a large cluster can take this long; a clean start takes 25–60 ms.
+/// A clean start takes 25–60 ms; the rest is for crash recovery. One that takes longer is ended, and
+/// the next start begins it again.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A fast stop takes 10–20 ms, and longer when the last checkpoint has much to write.
@@ -197,7 +198,11 @@ impl Server {
             return Err(InstanceError::DiedAtStart { data_dir, status, log_tail });
         }
         if !ready {
-            postmaster::signal(child.id(), Signal::QUIT);
+            if !end(&mut child, STOP_TIMEOUT) {
+                tracing::warn!(pid = child.id(), "server that did not come up does not end");
+                // To be collected when it does.
+                self.child = Some(child);
+            }
             let log_tail = layout::log_tail(&log_path, log_start);
             return Err(InstanceError::StartTimeout { data_dir, waited: limit, log_tail });
         }
@@ -264,9 +269,11 @@ impl Server {
         if let Some(PidFile { pid, .. }) = postmaster::running(&self.data_dir) {
             postmaster::signal(pid, signal);
             let gone = || {
-                // Reaps our own child; one that another process started is not ours to reap.
-                let reaped =
-                    self.child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(Some(_))));
+                // Our own child is reaped. It need not be this postmaster: ours may have ended long
+                // ago, and another process have started the next one.
+                let reaped = self.child.as_mut().is_some_and(|child| {
+                    child.id() == pid && matches!(child.try_wait(), Ok(Some(_)))
+                });
                 let holds = |file: PidFile| file.pid == pid;
                 reaped || !postmaster::running(&self.data_dir).is_some_and(holds)
             };
@@ -389,6 +396,14 @@ impl Server {
     }
 }
 
+/// Ends a postmaster that does not come up, so that the next start finds nobody. True if it has
+/// ended, and is collected.
+fn end(child: &mut Child, limit: Duration) -> bool {
+    // It kills what does not follow it after 5 s (postmaster.c, `SIGKILL_CHILDREN_AFTER_SECS`).
+    postmaster::signal(child.id(), Signal::QUIT);
+    wait_until(limit, || !matches!(child.try_wait(), Ok(None)))
+}
+
 fn free_port() -> Result<u16, InstanceError> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
     let failed = |source| file_error("find a free port on", Path::new("127.0.0.1"), source);
@@ -397,4 +412,18 @@ fn free_port() -> Result<u16, InstanceError> {
 
 fn is_port_clash(log_tail: &str) -> bool {
     log_tail.contains("Address already in use")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{STOP_TIMEOUT, end};
+
+    #[test]
+    fn what_does_not_come_up_is_ended_and_collected() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(end(&mut child, STOP_TIMEOUT));
+        assert!(child.try_wait().unwrap().is_some());
+    }
 }

@@ -63,7 +63,20 @@ pub struct Wire {
 
 impl Wire {
     pub fn connect(info: &ConnInfo, application_name: &str) -> Result<Self, Error> {
-        Self::open(info, application_name, Purpose::Sql)
+        Self::open(info, application_name, Purpose::Sql, SILENCE_TIMEOUT)
+    }
+
+    /// As [`Wire::connect`], for questions that are answered at once: a server that says nothing
+    /// for `limit` is taken for gone, from the first byte on.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when it is.
+    pub fn connect_within(
+        info: &ConnInfo,
+        application_name: &str,
+        limit: Duration,
+    ) -> Result<Self, Error> {
+        Self::open(info, application_name, Purpose::Sql, limit)
     }
 
     /// A walsender's connection, for [`Replication`](crate::pg::Replication).
@@ -71,18 +84,24 @@ impl Wire {
         info: &ConnInfo,
         application_name: &str,
     ) -> Result<Self, Error> {
-        Self::open(info, application_name, Purpose::Replication)
+        Self::open(info, application_name, Purpose::Replication, SILENCE_TIMEOUT)
     }
 
-    fn open(info: &ConnInfo, application_name: &str, purpose: Purpose) -> Result<Self, Error> {
+    fn open(
+        info: &ConnInfo,
+        application_name: &str,
+        purpose: Purpose,
+        silence_limit: Duration,
+    ) -> Result<Self, Error> {
         let stream = Stream::connect(info)?;
         let mut wire = Self {
             stream,
             inbox: Buffer::default(),
             outbox: BytesMut::with_capacity(READ_BYTES),
             host: info.to_string(),
-            silence_limit: SILENCE_TIMEOUT,
+            silence_limit,
         };
+        wire.limit_silence(silence_limit)?;
         wire.startup(info, application_name, purpose)?;
         Ok(wire)
     }

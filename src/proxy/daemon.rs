@@ -7,7 +7,7 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,8 @@ use crate::project::{State, write_whole};
 
 /// Until it has bound its ports. It needs some 10 ms; the rest is for a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(20);
+/// Each of them may lose against a proxy that ends at once.
+const START_ATTEMPTS: u32 = 3;
 /// It has nothing to finish.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// A look at whether it runs takes the lock for a moment: a new proxy tries again for so long.
@@ -132,12 +134,23 @@ pub fn status(home: &Home) -> Result<Option<Status>, ProxyError> {
 pub fn ensure(home: &Home, launch: &Launch, branch: &Branch) -> Result<Status, ProxyError> {
     let files = Files::of(&home.state);
     let deadline = Instant::now() + START_LIMIT;
-    let mut child = None;
-    if !files.are_held()? {
-        child = Some(start(&files, launch)?);
-    }
+    let mut child: Option<Child> = None;
+    let mut starts = 0;
     loop {
-        let status = status(home)?;
+        // In this order: when ours has ended, whoever was quicker has the lock.
+        let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+        let is_held = files.are_held()?;
+        // One that runs may end while we wait for it; ours ends in peace when another one was
+        // quicker, and that one may be gone too.
+        if !is_held
+            && starts < START_ATTEMPTS
+            && (starts == 0 || ended.is_some_and(|e| e.success()))
+        {
+            child = Some(start(&files, launch)?);
+            starts += 1;
+            continue;
+        }
+        let status = if is_held { files.read() } else { None };
         if let Some(status) = &status {
             if status.ports.contains(&branch.port) {
                 return Ok(status.clone());
@@ -147,11 +160,8 @@ pub fn ensure(home: &Home, launch: &Launch, branch: &Branch) -> Result<Status, P
                 return Err(ProxyError::PortTaken { branch, port, reason: unbound.reason.clone() });
             }
         }
-        let has_ended = child.as_mut().is_some_and(|child: &mut std::process::Child| {
-            child.try_wait().is_ok_and(|status| status.is_some())
-        });
-        // It also ends when another one was quicker, which then holds the lock.
-        if Instant::now() >= deadline || (has_ended && !files.are_held()?) {
+        let has_ended = ended.is_some();
+        if Instant::now() >= deadline || (has_ended && !is_held) {
             let reason = if has_ended { "it ended" } else { "it does not listen" };
             let reason = format!("{reason}; its log ends with:\n{}", files.tail());
             return Err(ProxyError::NotStarted { reason, log: files.log });
@@ -161,7 +171,7 @@ pub fn ensure(home: &Home, launch: &Launch, branch: &Branch) -> Result<Status, P
 }
 
 /// A process that outlives us, and our terminal too: it makes a session of its own.
-fn start(files: &Files, launch: &Launch) -> Result<std::process::Child, ProxyError> {
+fn start(files: &Files, launch: &Launch) -> Result<Child, ProxyError> {
     if fs::metadata(&files.log).is_ok_and(|meta| meta.len() > LOG_LIMIT) {
         fs::write(&files.log, "").map_err(ProxyError::file("empty the log", &files.log))?;
     }

@@ -1,6 +1,11 @@
 //! One branch's port: takes clients in, one task for each.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,8 +20,9 @@ use super::relay::{Activity, relay};
 use crate::branch::{self, Home};
 use crate::instance::Server;
 
-/// PostgreSQL's `authentication_timeout`.
-const GREETING_LIMIT: Duration = Duration::from_mins(1);
+/// To say who it is and prove it. PostgreSQL's `authentication_timeout` is a minute, for networks
+/// and people; here a program on this machine answers.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
 /// Clients that have not said who they are, at one time and port. Sessions have the limit of
 /// their server.
 const STRANGERS: usize = 256;
@@ -33,6 +39,8 @@ pub(super) struct Desk {
     pub(super) server: Arc<Mutex<Option<Server>>>,
     /// Told when the branch's row has changed.
     pub(super) row_changed: Notify,
+    /// Set when the branch is not ready any more, and never will be.
+    pub(super) is_gone: AtomicBool,
     strangers: Arc<Semaphore>,
 }
 
@@ -44,6 +52,7 @@ impl Desk {
             activity: Activity::new(),
             server: Arc::default(),
             row_changed: Notify::new(),
+            is_gone: AtomicBool::new(false),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
         }
     }
@@ -91,7 +100,12 @@ async fn serve_client(
         Ok(Ok(None)) | Err(_) => return Ok(()),
     };
     drop(place);
-    let mut reached = match reach(desk, &startup).await {
+    let reached = tokio::select! {
+        reached = reach(desk, &startup) => reached,
+        // A start that others wait for too goes on in its thread.
+        () = left(&client) => return Ok(()),
+    };
+    let mut reached = match reached {
         Ok(reached) => reached,
         Err(unreached) => return turn_away(desk, &mut client, unreached).await,
     };
@@ -122,6 +136,13 @@ async fn admit(desk: &Desk, client: &mut TcpStream) -> Result<Option<Startup>, U
     Ok(Some(startup))
 }
 
+/// Returns when the client has hung up. One that speaks before its turn is not looked at again.
+async fn left(client: &TcpStream) {
+    if client.peek(&mut [0]).await.is_ok_and(|count| count > 0) {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn turn_away(
     desk: &Desk,
     client: &mut TcpStream,
@@ -131,8 +152,8 @@ async fn turn_away(
         Unreached::Said(said) => said.freeze(),
         Unreached::Ended(Ending::Lost(error)) => return Err(error),
         Unreached::Ended(Ending::Refused(refusal)) => {
-            let (sqlstate, reason) = (refusal.sqlstate, &refusal.message);
-            tracing::info!(branch = %desk.id, sqlstate, reason, "client refused");
+            // Its text repeats what the client said.
+            tracing::debug!(branch = %desk.id, sqlstate = refusal.sqlstate, "client refused");
             refusal.packet()
         }
     };

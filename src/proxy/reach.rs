@@ -1,6 +1,14 @@
 //! From a client that may enter to its branch's server, which is woken if it sleeps.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{
+        self,
+        ErrorKind::{InvalidData, InvalidInput, PermissionDenied},
+    },
+    path::PathBuf,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
@@ -8,12 +16,14 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::door::Desk;
+use super::error::chain;
 use super::greeting::Ending;
 use super::message::{Refusal, SERVER_LIMIT, Startup, read_message, sqlstate};
 use crate::branch::{self, Branch, BranchError, BranchState, Lock, LockKind};
 
 /// How long a client is held while its branch is copied, stopped or started. Drivers wait for 10
-/// to 30 s; recovery of a large branch may take longer, and goes on without the client.
+/// to 30 s. A start goes on without the client for as long as `instance` waits for one: recovery of
+/// a large branch may take minutes.
 const HOLD_LIMIT: Duration = Duration::from_secs(30);
 /// As `instance` looks at a server that starts.
 const POLL: Duration = Duration::from_millis(2);
@@ -36,6 +46,8 @@ enum Attempt {
     Refused(BytesMut),
     /// Nothing listens, or it starts or stops.
     NotNow,
+    /// Another attempt would end alike.
+    Never(String),
 }
 
 /// Why no session began.
@@ -57,11 +69,17 @@ pub(super) async fn reach(desk: &Desk, startup: &Startup) -> Result<Reached, Unr
         match attempt {
             Ok(Ok(Attempt::Begun(reached))) => return Ok(reached),
             Ok(Ok(Attempt::Refused(said))) => return Err(Unreached::Said(said)),
+            Ok(Ok(Attempt::Never(reason))) => {
+                tracing::warn!(branch = %branch.name, reason, "not reached");
+                let text = format!("branch {} cannot be reached: {reason}", branch.name);
+                return Err(refuse(text, look_at_logs(&branch)));
+            }
             // It was there and went: it may be back.
             Ok(Ok(Attempt::NotNow) | Err(_)) if Instant::now() < deadline => {}
             Ok(Ok(Attempt::NotNow) | Err(_)) | Err(_) => {
                 let name = &branch.name;
-                return Err(refuse(format!("branch {name} does not answer"), &branch));
+                let text = format!("branch {name} does not answer after {HOLD_LIMIT:?}");
+                return Err(refuse(text, wait_ready(name)));
             }
         }
         wake(desk, &branch, deadline).await?;
@@ -80,7 +98,8 @@ pub(super) fn ready(desk: &Desk) -> Result<Branch, Unreached> {
     match rows.as_ref().map(|rows| rows.by_id(&desk.id)) {
         Ok(Some(branch)) if branch.state == BranchState::Ready => Ok(branch.clone()),
         Ok(Some(branch)) if branch.state == BranchState::Creating => {
-            Err(refuse(format!("branch {} is being made", branch.name), branch))
+            let text = format!("branch {} is being made", branch.name);
+            Err(refuse(text, wait_ready(&branch.name)))
         }
         Ok(_) => Err(Unreached::Ended(Ending::Refused(gone()))),
         Err(error) => {
@@ -98,15 +117,21 @@ pub(super) fn ready(desk: &Desk) -> Result<Branch, Unreached> {
 async fn share(desk: &Desk, branch: &Branch, deadline: Instant) -> Result<Lock, Unreached> {
     let path = desk.home.state.branch(&branch.id).lock;
     loop {
-        match Lock::attempt(&path, LockKind::Shared) {
+        // It is being deleted, by who has the lock.
+        if desk.is_gone.load(Ordering::Relaxed) {
+            ready(desk)?;
+        }
+        match Lock::attempt_existing(&path, LockKind::Shared) {
             Ok(Some(lock)) => return Ok(lock),
             Ok(None) if Instant::now() < deadline => sleep(POLL).await,
             Ok(None) => {
                 let text = format!("branch {} is busy: not free after {HOLD_LIMIT:?}", branch.name);
-                return Err(refuse(text, branch));
+                return Err(refuse(text, wait_ready(&branch.name)));
             }
-            // Deleted while we waited: the next look at the catalog says so.
-            Err(error) => return Err(failed(&error, branch)),
+            Err(error) => {
+                ready(desk)?;
+                return Err(failed(&error, branch));
+            }
         }
     }
 }
@@ -115,7 +140,7 @@ async fn share(desk: &Desk, branch: &Branch, deadline: Instant) -> Result<Lock, 
 async fn wake(desk: &Desk, branch: &Branch, deadline: Instant) -> Result<(), Unreached> {
     let late = |_| {
         let text = format!("branch {} is not awake after {HOLD_LIMIT:?}", branch.name);
-        refuse(text, branch)
+        refuse(text, wait_ready(&branch.name))
     };
     let mut running = timeout_at(deadline, desk.server.clone().lock_owned()).await.map_err(late)?;
     let (home, row) = (desk.home.clone(), branch.clone());
@@ -139,23 +164,41 @@ async fn wake(desk: &Desk, branch: &Branch, deadline: Instant) -> Result<(), Unr
             }
             Ok(())
         }
-        Ok(Err(error)) => Err(failed(&error, branch)),
-        Err(_) => Err(refuse("a thread of the proxy panicked".to_owned(), branch)),
+        Ok(Err(error)) => {
+            ready(desk)?;
+            Err(failed(&error, branch))
+        }
+        Err(_) => {
+            let hint = "`.backlot/state/proxy.log` says why; then try again";
+            Err(refuse("a thread of the proxy panicked".to_owned(), hint.to_owned()))
+        }
     }
 }
 
 /// One connection to the server, up to the point where it takes queries.
 async fn begin(socket: &PathBuf, startup: &Startup) -> io::Result<Attempt> {
-    let Ok(mut server) = UnixStream::connect(socket).await else { return Ok(Attempt::NotNow) };
+    let mut server = match UnixStream::connect(socket).await {
+        Ok(server) => server,
+        // Not ours to enter, or no address of a socket.
+        Err(error) if matches!(error.kind(), PermissionDenied | InvalidInput) => {
+            return Ok(Attempt::Never(format!("its socket: {error}")));
+        }
+        Err(_) => return Ok(Attempt::NotNow),
+    };
     server.write_all(&startup.packet()).await?;
     let mut greeting = BytesMut::new();
     loop {
-        let (kind, body) = read_message(&mut server, SERVER_LIMIT).await?;
+        let (kind, body) = match read_message(&mut server, SERVER_LIMIT).await {
+            Err(error) if error.kind() == InvalidData => {
+                return Ok(Attempt::Never(format!("its server sent {error}")));
+            }
+            read => read?,
+        };
         match kind {
             b'E' if sqlstate(&body) == Some(b"57P03") => return Ok(Attempt::NotNow),
             b'R' if body.as_ref() != [0; 4] => {
-                let text = "the server asks for a password on its private socket";
-                return Err(io::Error::other(text));
+                let reason = "its server asks for a password on the private socket";
+                return Ok(Attempt::Never(reason.to_owned()));
             }
             _ => {}
         }
@@ -164,7 +207,7 @@ async fn begin(socket: &PathBuf, startup: &Startup) -> io::Result<Attempt> {
             b'E' => return Ok(Attempt::Refused(greeting)),
             b'Z' => return Ok(Attempt::Begun(Reached { server, greeting })),
             _ if greeting.len() > SERVER_LIMIT => {
-                return Err(io::Error::other("a server that greets without an end"));
+                return Ok(Attempt::Never("its server greets without an end".to_owned()));
             }
             // Parameters, key, notices.
             _ => {}
@@ -193,22 +236,21 @@ fn socket(branch: &Branch) -> PathBuf {
 
 fn failed(error: &BranchError, branch: &Branch) -> Unreached {
     tracing::warn!(%error, branch = %branch.name, "not woken");
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    if matches!(error, BranchError::None { .. }) {
-        let hint = Some("`backlot branch list` shows what there is".to_owned());
-        let refusal = Refusal { sqlstate: "3D000", message: text, hint };
-        return Unreached::Ended(Ending::Refused(refusal));
-    }
-    refuse(text, branch)
+    let passes = matches!(error, BranchError::Busy { .. } | BranchError::NotReady { .. });
+    let hint = if passes { wait_ready(&branch.name) } else { look_at_logs(branch) };
+    refuse(chain(error), hint)
 }
 
-/// `cannot_connect_now`: drivers that try again do so on this.
-fn refuse(message: String, branch: &Branch) -> Unreached {
-    let hint = Some(format!("`backlot branch logs {}` shows what its server says", branch.name));
-    Unreached::Ended(Ending::Refused(Refusal { sqlstate: "57P03", message, hint }))
+fn wait_ready(name: &str) -> String {
+    format!("try again, or let `backlot branch wait-ready {name}` wait for it")
+}
+
+fn look_at_logs(branch: &Branch) -> String {
+    format!("`backlot branch logs {}` shows what its server says", branch.name)
+}
+
+/// `cannot_connect_now`: drivers that try again do so on this, and `pg_isready` says that the
+/// server rejects connections.
+fn refuse(message: String, hint: String) -> Unreached {
+    Unreached::Ended(Ending::Refused(Refusal { sqlstate: "57P03", message, hint: Some(hint) }))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::daemon::{Files, Status, Unbound};
 use super::door::{Desk, attend, bind};
+use super::error::chain;
 use super::sleep::look_after;
 use super::watch::Watch;
 use super::{ProxyError, daemon};
@@ -52,6 +53,7 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut doors = Doors { home, clock, open: BTreeMap::new(), leaving: Vec::new() };
     let mut told = None;
+    let mut is_untold = false;
     tracing::info!(pid = std::process::id(), "proxy started");
     loop {
         let status = doors.follow().await;
@@ -61,8 +63,17 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
         }
         let is_settled = status.unbound.is_empty();
         if told.as_ref() != Some(&status) {
-            files.write(&status)?;
-            told = Some(status);
+            match files.write(&status) {
+                Ok(()) => (told, is_untold) = (Some(status), false),
+                // A full disk: the ports are served all the same, and the next look tries again.
+                Err(error) => {
+                    if !is_untold {
+                        let error = chain(&error);
+                        tracing::error!(error, "status not written; commands wait for it");
+                    }
+                    is_untold = true;
+                }
+            }
         }
         tokio::select! {
             () = watch.changed() => {}
@@ -71,6 +82,8 @@ pub async fn serve(home: Home, clock: fn() -> Moment) -> Result<(), ProxyError> 
             _ = interrupt.recv() => break,
         }
     }
+    // Whoever finds the lock held from now on must not take us for one that serves.
+    drop(std::fs::remove_file(&files.pid));
     tracing::info!("proxy stopped");
     Ok(())
 }
@@ -125,7 +138,10 @@ impl Doors {
             rows.into_iter().filter(|branch| branch.state == BranchState::Ready).collect();
         let ids: BTreeSet<&str> = ready.iter().map(|branch| branch.id.as_str()).collect();
         let gone = self.open.extract_if(.., |id, _| !ids.contains(id.as_str()));
-        self.leaving.extend(gone.map(|(_, door)| door.desk.server.clone()));
+        self.leaving.extend(gone.map(|(_, door)| {
+            door.desk.is_gone.store(true, Ordering::Relaxed);
+            door.desk.server.clone()
+        }));
         // One that is still held is being started or stopped.
         let has_ended = |server: &mut Option<Server>| server.as_mut().is_none_or(Server::reap);
         self.leaving.retain(|server| !server.try_lock().is_ok_and(|mut held| has_ended(&mut held)));

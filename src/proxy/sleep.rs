@@ -24,7 +24,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The catalog learns this often that a branch is in use.
 const NOTE_EVERY: Duration = Duration::from_mins(10);
 
-/// Returns one text: why the server must stay awake, or `none`. $after is in seconds.
+/// Clients wait while the server is asked; one that is well answers within milliseconds.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// `postgres` may be dropped, and an application's be dropped by it while we are there.
+const DATABASE: &str = "template1";
+
+/// Returns one text: why the server must stay awake, or `none`. $after is in seconds, $housekeeping
+/// [`branch::HOUSEKEEPING`].
 const OPEN_WORK: &str = include_str!("sql/open_work.sql");
 
 /// Looks after one branch until it is aborted.
@@ -108,16 +114,20 @@ fn stop_if_idle(
     if !lock.exists() {
         return Ok(Outcome::NotRunning);
     }
-    let Some(_lock) = Lock::attempt(&lock, LockKind::Exclusive)? else {
+    let Some(_lock) = Lock::attempt_existing(&lock, LockKind::Exclusive)? else {
         return Ok(Outcome::Busy);
     };
     home.catalog().read()?.ready(&branch.id)?;
-    let mut server = match held.take() {
+    // Ours is kept until its process is collected, whatever goes wrong on the way.
+    let mut others = None;
+    let server = match held {
         Some(server) => server,
-        None => branch::open(home, branch)?,
+        None => others.insert(branch::open(home, branch)?),
     };
     if !server.is_running() {
-        server.reap();
+        if server.reap() {
+            *held = None;
+        }
         return Ok(Outcome::NotRunning);
     }
     let failed = |source| BranchError::Sql {
@@ -125,25 +135,27 @@ fn stop_if_idle(
         branch: branch.name.clone(),
         source,
     };
-    if let Some(reason) = open_work(&server, after).map_err(failed)? {
-        *held = Some(server);
+    if let Some(reason) = open_work(server, after).map_err(failed)? {
         return Ok(Outcome::Awake(reason));
     }
     server.stop(StopMode::Fast)?;
+    *held = None;
     Ok(Outcome::Slept)
 }
 
 /// Why the server must stay awake.
 fn open_work(server: &Server, after: Duration) -> Result<Option<String>, Error> {
-    let info = ConnInfo::parse(&server.url("postgres"))?;
-    let mut session = Wire::connect(&info, "backlot proxy")?;
-    let rows = session.simple(&OPEN_WORK.replace("$after", &after.as_secs().to_string()))?;
+    let mut info = ConnInfo::parse(&server.url(DATABASE))?;
+    info.connect_timeout_s = ANSWER_LIMIT.as_secs();
+    let mut session = Wire::connect_within(&info, "backlot proxy", ANSWER_LIMIT)?;
+    let sql = OPEN_WORK.replace("$after", &after.as_secs().to_string());
+    let rows = session.simple(&sql.replace("$housekeeping", branch::HOUSEKEEPING))?;
     let reason = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     // What is not understood keeps it awake.
     Ok(Some(reason.unwrap_or_else(|| "unknown".to_owned())).filter(|reason| reason != "none"))
 }
 
-/// Branches expire some time after their last use: the catalog must know of it.
+/// `branch describe` shows when a branch was used last: the catalog must know of it.
 async fn note(desk: &Desk, now: Moment, ago: Duration) {
     let (home, id) = (desk.home.clone(), desk.id.clone());
     let used_at = Moment(now.0.saturating_sub(ago.as_secs()));

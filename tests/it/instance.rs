@@ -180,6 +180,21 @@ fn an_existing_cluster_is_opened_but_never_made_again() {
     fs::remove_dir_all(full).unwrap();
 }
 
+/// The first of the two is long gone, and not collected yet.
+#[test]
+fn the_end_of_a_former_server_is_not_taken_for_that_of_the_present_one() {
+    let mut first = made(&binaries()[0], ServerOptions::scratch());
+    first.start().unwrap();
+    let data_dir = first.data_dir().to_owned();
+    let mut other = Server::open(&binaries()[0], &data_dir, ServerOptions::scratch()).unwrap();
+    other.stop(StopMode::Fast).unwrap();
+    other.start().unwrap();
+    let pid = other.pid();
+    first.stop(StopMode::Fast).unwrap();
+    assert!(!other.is_running(), "stop returned before process {pid:?} had ended");
+    wait_for("both to be collected", Duration::from_mins(1), || first.reap() && other.reap());
+}
+
 #[test]
 fn a_strangers_process_behind_a_stale_pid_file_is_left_alone() {
     let mut server = made(&binaries()[0], ServerOptions::scratch());

@@ -19,7 +19,7 @@ pub(super) fn backup(
     target: &Path,
 ) -> Result<(), BranchError> {
     let (name, data) = (&parent.branch.name, parent.server.data_dir());
-    let mut session = server::session(&parent.server, parent.branch, "postgres")?;
+    let mut session = server::any_session(&parent.server, parent.branch)?;
     let slot = format!("backlot_branch_{}", std::process::id());
     let keep =
         format!("select pg_catalog.pg_create_physical_replication_slot('{slot}', true, true)");

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -54,8 +54,7 @@ impl Interrupt {
 impl Stream {
     pub(super) fn connect(info: &ConnInfo) -> Result<Self, Error> {
         if info.is_unix_socket() {
-            let path = format!("{}/.s.PGSQL.{}", info.host, info.port);
-            let stream = UnixStream::connect(path)
+            let stream = connect_unix(info)
                 .map_err(|source| Error::io(format!("connect to {info}"), source))?;
             // Best effort: larger buffers only spare wake-ups.
             drop(SockRef::from(&stream).set_recv_buffer_size(SOCKET_BUFFER_BYTES));
@@ -114,6 +113,18 @@ impl Stream {
             Self::Unix(stream) => InterruptSocket::Unix(stream.try_clone()?),
         }))
     }
+}
+
+/// A postmaster that hangs takes nobody in: when its queue is full, connecting would block for as
+/// long as it does.
+fn connect_unix(info: &ConnInfo) -> io::Result<UnixStream> {
+    let timeout = Duration::from_secs(info.connect_timeout_s.max(1));
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Linux: connecting counts as sending (unix(7), SO_SNDTIMEO).
+    socket.set_write_timeout(Some(timeout))?;
+    socket.connect(&SockAddr::unix(format!("{}/.s.PGSQL.{}", info.host, info.port))?)?;
+    socket.set_write_timeout(None)?;
+    Ok(socket.into())
 }
 
 fn connect_tcp(info: &ConnInfo) -> Result<TcpStream, Error> {

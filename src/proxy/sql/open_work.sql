@@ -1,15 +1,11 @@
 -- One row, one text: the first reason for which the server must not be stopped, or 'none'.
--- $after: seconds since the last use. No locks. Server versions: 12 and later; superuser.
+-- $after: seconds since the last use; $housekeeping: branch::HOUSEKEEPING. No locks. Server versions: 12 and later; superuser.
 -- Prepared transactions (PREPARE TRANSACTION) are left out: they outlive a restart.
 with others as (
     select backend_type, state
     from pg_catalog.pg_stat_activity
     where pid <> pg_catalog.pg_backend_pid()
-        and backend_type not in (
-            'archiver', 'autovacuum launcher', 'background writer', 'checkpointer', 'io worker',
-            'logical replication launcher', 'slotsync worker', 'startup', 'walsummarizer',
-            'walwriter'
-        )
+        and backend_type not in ($housekeeping)
 )
 select case
     when pg_catalog.pg_postmaster_start_time()

@@ -95,6 +95,14 @@ fn branches_are_listed_chosen_described_and_deleted() {
 }
 
 #[test]
+fn a_server_without_the_database_postgres_is_branched() {
+    let project = Project::init(&binaries()[0]);
+    project.sql("main", "drop database postgres");
+    project.create("dev");
+    assert_eq!(project.value("dev", "select count(*) from pg_database"), "3");
+}
+
+#[test]
 fn what_cannot_be_done_has_its_code_and_prints_nothing() {
     let project = Project::init(&binaries()[0]);
     project.create("dev");

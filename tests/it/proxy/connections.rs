@@ -1,20 +1,29 @@
 //! What a client sees.
 
 use std::{
+    io::Read,
+    net::TcpStream,
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use backlot::branch::{Lock, LockKind};
+use rustix::process::Signal;
 use tokio_postgres::NoTls;
 
-use super::{SOON, put_to_sleep, sqlstate, starts};
+use super::{
+    Opens, SOON, postmaster, proxy_log, put_to_sleep, signal, socket_url, sqlstate, starts,
+};
 use crate::branch::rig::Project;
 use crate::support::{binaries, database, wait_for};
+
+/// What is not waited for comes within this: less than a client is held (30 s).
+const AT_ONCE: Duration = Duration::from_secs(15);
 
 fn with_password(url: &str, password: &str) -> String {
     let (head, tail) = url.split_once('@').unwrap();
@@ -55,6 +64,7 @@ fn only_the_branchs_password_of_the_branchs_user_opens_the_port() {
         assert_eq!(sqlstate(&error), "28P01", "{error:?}");
     }
     assert_eq!(starts(&project, "main"), before, "a stranger woke the server");
+    assert!(!proxy_log(&project).contains("stranger"), "the log repeats what a client said");
     let elsewhere = format!("{}/nowhere", url.rsplit_once('/').unwrap().0);
     assert_eq!(sqlstate(&database::run(&elsewhere, "select 1").unwrap_err()), "3D000");
 
@@ -179,13 +189,101 @@ fn clients_wait_while_somebody_has_the_branch_for_himself() {
     }
 }
 
+fn port(url: &str) -> u16 {
+    url.rsplit_once(':').unwrap().1.split('/').next().unwrap().parse().unwrap()
+}
+
 /// Of clients to the port, as the kernel counts them.
 fn connections(url: &str) -> usize {
-    let port = url.rsplit_once(':').unwrap().1.split('/').next().unwrap();
-    let port: u16 = port.parse().unwrap();
     let text = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let to_port = format!("0100007F:{port:04X} 01");
+    let to_port = format!("0100007F:{:04X} 01", port(url));
     text.lines().filter(|line| line.contains(&to_port)).count()
+}
+
+#[test]
+fn a_client_that_leaves_while_it_waits_is_let_go() {
+    let project = Project::init(&binaries()[0]);
+    let url = project.url("main");
+    let path = project.directories()[0].join("branch.lock");
+    let lock = Lock::wait(&path, LockKind::Exclusive, "main", SOON).unwrap();
+    let opens = Opens::of(&path);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    runtime.spawn(async move { config.connect(NoTls).await.map(drop) });
+    opens.wait();
+    drop(runtime);
+    wait_for("the proxy to wait no more", AT_ONCE, || opens.have_ended());
+    drop(lock);
+}
+
+#[test]
+fn a_client_of_a_branch_that_is_being_deleted_is_told_at_once() {
+    let project = Project::init(&binaries()[0]);
+    let id = project.create("dev")["branch"]["id"].as_str().unwrap().to_owned();
+    let url = project.url("dev");
+    let path = project.state().join("branches").join(id).join("branch.lock");
+    let lock = Lock::wait(&path, LockKind::Exclusive, "dev", SOON).unwrap();
+    let opens = Opens::of(&path);
+    let client = thread::spawn(move || database::run(&url, "select 1").unwrap_err());
+    opens.wait();
+    // As `branch delete` begins.
+    let catalog = project.state().join("catalog.json");
+    let text = std::fs::read_to_string(&catalog).unwrap();
+    let mut rows: serde_json::Value = serde_json::from_str(&text).unwrap();
+    rows["branches"][1]["state"] = "deleting".into();
+    std::fs::write(catalog.with_extension("new"), rows.to_string()).unwrap();
+    std::fs::rename(catalog.with_extension("new"), &catalog).unwrap();
+    assert_eq!(sqlstate(&client.join().unwrap()), "3D000");
+    drop(lock);
+}
+
+/// A smart shutdown refuses new sessions and goes on as long as there is an old one.
+#[test]
+fn a_client_that_comes_while_the_server_ends_gets_the_next_one() {
+    let project = Project::init(&binaries()[0]);
+    let (url, socket) = (project.url("main"), socket_url(&project));
+    let before = starts(&project, "main");
+    let lock = project.directories()[0].join("branch.lock");
+    database::block_on(async {
+        let config: tokio_postgres::Config = socket.parse().unwrap();
+        let (session, connection) = config.connect(NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        signal(postmaster(&project), Signal::TERM);
+        while config.connect(NoTls).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let client = thread::spawn(move || database::run(&url, "select 1"));
+        let is_taken = || Lock::attempt(&lock, LockKind::Shared).unwrap().is_none();
+        wait_for("the proxy to wait for the server", SOON, is_taken);
+        drop(session);
+        connection.await.unwrap().unwrap();
+        assert_eq!(client.join().unwrap().unwrap(), [["1"]]);
+    });
+    assert_eq!(starts(&project, "main"), before + 1);
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_not_tried_again() {
+    let project = Project::init(&binaries()[0]);
+    let url = project.url("main");
+    let rules = project.directories()[0].join("data/pg_hba.conf");
+    std::fs::write(rules, "local all all scram-sha-256\n").unwrap();
+    database::run(&url, "select pg_reload_conf()").unwrap();
+    wait_for("the rules to hold", SOON, || database::run(&socket_url(&project), "").is_err());
+    let began = Instant::now();
+    let error = database::run(&url, "select 1").unwrap_err();
+    assert_eq!(sqlstate(&error), "57P03", "{error:?}");
+    let message = error.as_db_error().unwrap().message();
+    assert!(message.contains("asks for a password"), "{message}");
+    assert!(began.elapsed() < AT_ONCE, "it was tried for {:?}", began.elapsed());
+}
+
+#[test]
+fn a_client_that_says_nothing_is_hung_up_on() {
+    let project = Project::init(&binaries()[0]);
+    let mut client = TcpStream::connect(("127.0.0.1", port(&project.url("main")))).unwrap();
+    client.set_read_timeout(Some(AT_ONCE)).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]

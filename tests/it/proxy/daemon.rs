@@ -1,8 +1,10 @@
 //! The process: one at a time, replaceable at any moment, in step with the catalog.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener, os::unix::fs::symlink};
 
-use super::{SOON, condition, starts};
+use backlot::branch::{Lock, LockKind};
+
+use super::{Opens, SOON, condition, proxy_log, put_to_sleep, starts};
 use crate::branch::rig::Project;
 use crate::support::{binaries, database, wait_for};
 
@@ -94,6 +96,7 @@ fn stop_ends_the_proxy_and_the_servers_and_the_next_command_starts_them() {
     let stopped = project.json(&["stop"]);
     assert_eq!((&stopped["proxy"], &stopped["stopped"][0]), (&true.into(), &"main".into()));
     assert!(is_free(port(&url)));
+    assert!(!project.state().join("proxy.pid").exists());
     assert_eq!(condition(&project, "main"), "asleep");
     assert_eq!(project.json(&["stop"])["proxy"], false);
     // The proxy alone is enough: the first client wakes the branch.
@@ -111,4 +114,58 @@ fn a_proxy_ends_with_its_project() {
     std::fs::rename(project.folder.join(".backlot"), project.folder.join("elsewhere")).unwrap();
     wait_for("the proxy to end", SOON, || is_free(port(&url)));
     std::fs::rename(project.folder.join("elsewhere"), project.folder.join(".backlot")).unwrap();
+}
+
+#[test]
+fn a_proxy_that_ends_while_a_command_waits_for_it_is_replaced() {
+    let project = Project::init(&binaries()[0]);
+    project.run(&["proxy", "stop"]).expect_code(0);
+    // One that is about to end, and says nothing any more.
+    let path = project.state().join("proxy.lock");
+    let lock = Lock::wait(&path, LockKind::Exclusive, "proxy", SOON).unwrap();
+    drop(fs::remove_file(project.state().join("proxy.pid")));
+    let opens = Opens::of(&path);
+    std::thread::scope(|scope| {
+        let url = scope.spawn(|| project.url("main"));
+        opens.wait();
+        drop(lock);
+        assert_eq!(database::run(&url.join().unwrap(), "select 1").unwrap(), [["1"]]);
+    });
+}
+
+#[test]
+fn a_proxy_whose_log_is_on_a_full_disk_serves() {
+    let project = Project::init(&binaries()[0]);
+    project.run(&["stop"]).expect_code(0);
+    let log = project.state().join("proxy.log");
+    fs::remove_file(&log).unwrap();
+    symlink("/dev/full", &log).unwrap();
+    project.run(&["proxy", "start"]).expect_code(0);
+    let before = pid(&project);
+    let url = project.url("main");
+    // The proxy would say that it put the branch to sleep and woke it.
+    put_to_sleep(&project, "main");
+    assert_eq!(database::run(&url, "select 1").unwrap(), [["1"]]);
+    assert_eq!(pid(&project), before);
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_written_later_and_clients_are_served() {
+    let project = Project::init(&binaries()[0]);
+    let before = pid(&project);
+    let file = project.state().join("proxy.pid");
+    fs::remove_file(&file).unwrap();
+    // No file takes the place of a directory.
+    fs::create_dir(&file).unwrap();
+    std::thread::scope(|scope| {
+        let moved = scope.spawn(|| {
+            project.run(&["branch", "set", "main", "port=auto"]).expect_code(0);
+            project.url("main")
+        });
+        let failed = || proxy_log(&project).contains("status not written");
+        wait_for("the proxy to fail", SOON, failed);
+        fs::remove_dir(&file).unwrap();
+        assert_eq!(database::run(&moved.join().unwrap(), "select 1").unwrap(), [["1"]]);
+    });
+    assert_eq!(pid(&project), before);
 }

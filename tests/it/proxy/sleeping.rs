@@ -1,9 +1,10 @@
 //! When a branch sleeps, and when it must not.
 
 use backlot::pg::{ConnInfo, Replication};
+use rustix::process::Signal;
 use tokio_postgres::NoTls;
 
-use super::{SOON, condition, proxy_log, stops};
+use super::{SOON, condition, postmaster, proxy_log, put_to_sleep, signal, socket_url, stops};
 use crate::branch::rig::Project;
 use crate::support::{binaries, database, wait_for};
 
@@ -35,13 +36,6 @@ fn processes_in(data: &std::path::Path) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let cwd = |entry: std::fs::DirEntry| std::fs::read_link(entry.path().join("cwd")).ok();
     processes.filter_map(cwd).filter(|cwd| *cwd == data).count()
-}
-
-/// Past the proxy, as a client whose work it does not see.
-fn socket_url(project: &Project) -> String {
-    let socket = project.directories()[0].join("socket");
-    let path = socket.display().to_string().replace('/', "%2F");
-    format!("postgresql://postgres@{path}:5432/app")
 }
 
 #[test]
@@ -169,4 +163,54 @@ fn a_subscription_keeps_the_branch_awake_though_its_source_is_away() {
     project.url("main");
     project.sql("main", "alter subscription s set (slot_name = 's'); alter subscription s enable");
     stays_awake(&project, "a subscription");
+}
+
+/// Goes on when it is dropped.
+struct Hanging(u32);
+
+impl Hanging {
+    fn new(pid: u32) -> Self {
+        signal(pid, Signal::STOP);
+        Self(pid)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        signal(self.0, Signal::CONT);
+    }
+}
+
+/// Processes that nobody has collected, of this parent.
+fn zombies_of(parent: u64) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let stat = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("stat")).ok();
+    let is_one = |stat: &String| {
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(&format!(" Z {parent} ")))
+    };
+    processes.filter_map(stat).filter(is_one).count()
+}
+
+#[test]
+fn a_server_that_hangs_is_not_waited_for_and_sleeps_when_it_is_well() {
+    let project = Project::init(&binaries()[0]);
+    let url = project.url("main");
+    put_to_sleep(&project, "main");
+    // The proxy starts it: it is the proxy's to collect.
+    database::run(&url, "select 1").unwrap();
+    let hanging = Hanging::new(postmaster(&project));
+    project.run(&["branch", "set", "main", "sleep-after=1s"]).expect_code(0);
+    wait_for("the proxy to give up", SOON, || proxy_log(&project).contains("not put to sleep"));
+    drop(hanging);
+    sleeps(&project);
+    let proxy = project.json(&["proxy", "status"])["proxy"]["pid"].as_u64().unwrap();
+    wait_for("the process to be collected", SOON, || zombies_of(proxy) == 0);
+}
+
+#[test]
+fn a_branch_whose_postgres_database_was_dropped_sleeps() {
+    let project = light_sleeper();
+    project.sql("main", "drop database postgres");
+    sleeps(&project);
+    assert_eq!(project.value("main", "select 1"), "1");
 }
