@@ -103,7 +103,7 @@ struct Manifest {
 #[derive(Serialize)]
 struct Verb {
     /// `branch create`
-    verb: String,
+    name: String,
     about: String,
     effect: Option<Effect>,
     /// What is changed, in words.
@@ -122,7 +122,8 @@ struct Argument {
 
 #[derive(Serialize)]
 struct Flag {
-    flag: String,
+    /// With its dashes.
+    name: String,
     short: Option<String>,
     about: String,
     /// None: a switch.
@@ -147,7 +148,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     }
     for verb in &manifest.verbs {
         let changes = verb.changes.map(|what| format!(" ({what})")).unwrap_or_default();
-        output::line(&format!("backlot {}: {}{changes}", verb.verb, verb.about))?;
+        output::line(&format!("backlot {}: {}{changes}", verb.name, verb.about))?;
     }
     for code in &manifest.exit_codes {
         output::line(&format!("exit code {}: {}", code.code, code.about))?;
@@ -159,7 +160,7 @@ fn manifest() -> Manifest {
     let command = Cli::command();
     let global = command.get_arguments().filter(|arg| arg.is_global_set());
     let global_flags = global.filter_map(flag).collect::<Vec<_>>();
-    let names = global_flags.iter().map(|flag| flag.flag.clone()).collect();
+    let names = global_flags.iter().map(|flag| flag.name.clone()).collect();
     let mut verbs = Vec::new();
     collect(&command, &mut Vec::new(), &names, &mut verbs);
     Manifest {
@@ -196,8 +197,8 @@ fn collect(
     }
 }
 
-fn of_command(command: &Command, verb: String, global: &BTreeSet<String>) -> Verb {
-    let known = EFFECTS.iter().find(|(name, _, _)| *name == verb);
+fn of_command(command: &Command, name: String, global: &BTreeSet<String>) -> Verb {
+    let known = EFFECTS.iter().find(|(known, _, _)| *known == name);
     let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
     let arguments = shown().filter(|arg| arg.is_positional()).map(|arg| Argument {
         name: value_name(arg),
@@ -210,8 +211,8 @@ fn of_command(command: &Command, verb: String, global: &BTreeSet<String>) -> Ver
         effect: known.map(|(_, effect, _)| *effect),
         changes: known.map(|(_, _, what)| *what).filter(|what| !what.is_empty()),
         arguments: arguments.collect(),
-        flags: shown().filter_map(flag).filter(|flag| !global.contains(&flag.flag)).collect(),
-        verb,
+        flags: shown().filter_map(flag).filter(|flag| !global.contains(&flag.name)).collect(),
+        name,
     }
 }
 
@@ -221,7 +222,7 @@ fn flag(arg: &Arg) -> Option<Flag> {
     let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy().into());
     let choices = arg.get_possible_values().into_iter().filter(|one| !one.is_hide_set());
     Some(Flag {
-        flag: format!("--{}", arg.get_long()?),
+        name: format!("--{}", arg.get_long()?),
         short: arg.get_short().map(|short| format!("-{short}")),
         about: about(arg),
         value: takes_value.then(|| value_name(arg)),
@@ -258,9 +259,9 @@ mod tests {
     fn every_verb_has_an_effect_and_every_effect_a_verb() {
         let verbs = manifest().verbs;
         let without = verbs.iter().filter(|verb| verb.effect.is_none());
-        let without = without.map(|verb| verb.verb.as_str()).collect::<Vec<_>>();
+        let without = without.map(|verb| verb.name.as_str()).collect::<Vec<_>>();
         assert_eq!(without, Vec::<&str>::new());
-        let is_verb = |name: &&str| verbs.iter().any(|verb| verb.verb == **name);
+        let is_verb = |name: &&str| verbs.iter().any(|verb| verb.name == **name);
         let of_none = EFFECTS.iter().map(|(name, _, _)| *name).filter(|name| !is_verb(name));
         assert_eq!(of_none.collect::<Vec<_>>(), Vec::<&str>::new());
     }
@@ -268,12 +269,12 @@ mod tests {
     #[test]
     fn verbs_and_flags_say_what_they_are() {
         for verb in manifest().verbs {
-            assert!(!verb.about.is_empty(), "{}", verb.verb);
+            assert!(!verb.about.is_empty(), "{}", verb.name);
             for flag in verb.flags {
-                assert!(!flag.about.is_empty(), "{} {}", verb.verb, flag.flag);
+                assert!(!flag.about.is_empty(), "{} {}", verb.name, flag.name);
             }
             for argument in verb.arguments {
-                assert!(!argument.about.is_empty(), "{} {}", verb.verb, argument.name);
+                assert!(!argument.about.is_empty(), "{} {}", verb.name, argument.name);
             }
         }
     }

@@ -79,16 +79,18 @@ fn every_command_that_is_written_down_is_one() {
             {
                 count += 1;
                 let Err(error) = Cli::try_parse_from(&command) else { continue };
-                let is_fine = match error.kind() {
-                    ErrorKind::DisplayVersion | ErrorKind::DisplayHelp => true,
-                    // Where a verb is spoken of, not all that it needs is.
+                let is_help =
+                    matches!(error.kind(), ErrorKind::DisplayVersion | ErrorKind::DisplayHelp);
+                // Where a verb is spoken of, not all that it needs is.
+                let is_part = matches!(
+                    error.kind(),
                     ErrorKind::MissingRequiredArgument
-                    | ErrorKind::ValueValidation
-                    | ErrorKind::InvalidValue
-                    | ErrorKind::MissingSubcommand
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => !is_whole,
-                    _ => false,
-                };
+                        | ErrorKind::ValueValidation
+                        | ErrorKind::InvalidValue
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                );
+                let is_fine = is_help || (is_part && !is_whole);
                 if !is_fine {
                     let error = error.to_string();
                     let error = error.lines().next().unwrap_or_default().to_owned();

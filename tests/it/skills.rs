@@ -141,18 +141,18 @@ fn the_manifest_knows_what_is_there() {
     let run = |args: &[&str]| backlot(folder.path(), args, &[]).expect_code(0);
     let manifest = run(&["manifest", "--json"]).json();
     let verbs = manifest["verbs"].as_array().unwrap();
-    let verb = |name: &str| verbs.iter().find(|verb| verb["verb"] == name).unwrap();
+    let verb = |name: &str| verbs.iter().find(|verb| verb["name"] == name).unwrap();
     assert_eq!(verb("branch delete")["effect"], "destroys");
     assert_eq!(verb("clone status")["effect"], "reads");
     let flags = verb("clone start")["flags"].as_array().unwrap();
-    let format = flags.iter().find(|flag| flag["flag"] == "--format").unwrap();
+    let format = flags.iter().find(|flag| flag["name"] == "--format").unwrap();
     assert_eq!(format["choices"], serde_json::json!(["auto", "text"]));
-    assert!(flags.iter().all(|flag| flag["flag"] != "--json"), "global flags stand by themselves");
+    assert!(flags.iter().all(|flag| flag["name"] != "--json"), "global flags stand by themselves");
     let codes = manifest["exit_codes"].as_array().unwrap();
     assert_eq!((&codes[0]["code"], codes.len()), (&0.into(), 12));
     // Each verb that it names is one.
     for verb in verbs {
-        let mut words = verb["verb"].as_str().unwrap().split(' ').collect::<Vec<_>>();
+        let mut words = verb["name"].as_str().unwrap().split(' ').collect::<Vec<_>>();
         words.push("--help");
         assert!(run(&words).stdout.contains("Usage: backlot "), "{words:?}");
     }
