@@ -23,6 +23,8 @@ pub(super) struct PidFile {
     pub(super) pid: u32,
     pub(super) port: Option<u16>,
     pub(super) socket_dir: Option<PathBuf>,
+    /// The postmaster has said that it takes connections.
+    pub(super) is_ready: bool,
 }
 
 impl PidFile {
@@ -35,7 +37,9 @@ impl PidFile {
         let pid = lines.next()?.parse().ok()?;
         let port = lines.nth(2).and_then(|port| port.parse().ok());
         let socket_dir = lines.next().filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        Some(Self { pid, port, socket_dir })
+        // Behind the addresses and the shared memory (pidfile.h, `PM_STATUS_READY`, `PM_STATUS_STANDBY`).
+        let is_ready = lines.nth(2).is_some_and(|status| ["ready", "standby"].contains(&status));
+        Some(Self { pid, port, socket_dir, is_ready })
     }
 }
 
@@ -101,9 +105,11 @@ mod tests {
     fn the_pid_file_is_read_complete_or_half_written() {
         let text = "4711\n/data\n1700000000\n5433\n/sock\n127.0.0.1\n  1234  5\nready   \n";
         let socket_dir = Some(PathBuf::from("/sock"));
-        let whole = PidFile { pid: 4711, port: Some(5433), socket_dir };
-        assert_eq!(PidFile::parse(text), Some(whole));
-        let half = PidFile { pid: 4711, port: None, socket_dir: None };
+        let whole = PidFile { pid: 4711, port: Some(5433), socket_dir, is_ready: true };
+        assert_eq!(PidFile::parse(text), Some(whole.clone()));
+        let starts = PidFile { is_ready: false, ..whole };
+        assert_eq!(PidFile::parse(&text.replace("ready   ", "starting")), Some(starts));
+        let half = PidFile { pid: 4711, port: None, socket_dir: None, is_ready: false };
         assert_eq!(PidFile::parse("4711\n/data\n"), Some(half));
         assert_eq!(PidFile::parse(""), None);
     }

@@ -190,7 +190,9 @@ impl Server {
         let limit = deadline.saturating_duration_since(Instant::now());
         let ready = wait_until(limit, || {
             died = child.try_wait().ok().flatten();
-            died.is_some() || self.answers()
+            // Asked before, it would start a process only to say no.
+            let says_so = |file: PidFile| file.pid == child.id() && file.is_ready;
+            died.is_some() || (PidFile::read(&self.data_dir).is_some_and(says_so) && self.answers())
         });
         let data_dir = self.data_dir.clone();
         if let Some(status) = died {

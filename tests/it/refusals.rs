@@ -456,7 +456,11 @@ fn own_server(binaries: &Binaries, options: ServerOptions) -> ServerGuard {
 #[test]
 fn a_target_that_crashes_mid_way_is_named_and_the_same_command_goes_on() {
     let source = large_source(newest());
-    let mut server = own_server(newest().server().binaries(), ServerOptions::scratch());
+    let mut server = own_server(
+        newest().server().binaries(),
+        // What was answered is not lost with the server.
+        ServerOptions::scratch().with("synchronous_commit", "on"),
+    );
     let target = server.url("postgres");
     let flags = ["--jobs", "1", "--range-size", "1"];
     for kill in [true, false] {
