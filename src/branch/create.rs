@@ -14,8 +14,8 @@ use super::backend::{self, Backend};
 use super::capture::{self, Captured, Method, Source};
 use super::tree::{Job, Tree, Wal, give_away, links_outside, sync_filesystem};
 use super::{
-    BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, Place, Rows,
-    access, delete, port, scrub, seed, server, template,
+    BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, Place,
+    Rows, access, delete, port, scrub, seed, server, template,
 };
 use crate::instance::{Account, Binaries, Server};
 use crate::project::{BranchFiles, Credentials, give_to_owner, new_password, random_bytes};
@@ -54,6 +54,8 @@ pub struct Created {
     pub existed: bool,
     pub subscriptions_disabled: u64,
     pub jobs_stopped: u64,
+    /// Names of settings of the parent's database that our role may not give to the branch's.
+    pub settings_left: Vec<String>,
 }
 
 /// A row that is being filled, and the lock that says that somebody lives who fills it.
@@ -120,6 +122,7 @@ fn existing(branch: &Branch, request: &Request) -> Result<Created, BranchError> 
         existed: true,
         subscriptions_disabled: 0,
         jobs_stopped: 0,
+        settings_left: Vec::new(),
     })
 }
 
@@ -235,8 +238,10 @@ pub(super) fn require_free(rows: &Rows, name: &str) -> Result<(), BranchError> {
 
 /// The directory of a new branch, with its lock; None if somebody has that. Under the catalog's lock.
 pub(super) fn make_dir(files: &BranchFiles, mode: u32) -> Result<Option<Lock>, BranchError> {
-    let made = DirBuilder::new().mode(mode).create(&files.dir);
-    made.map_err(BranchError::file("make", &files.dir))?;
+    DirBuilder::new()
+        .mode(mode)
+        .create(&files.dir)
+        .map_err(BranchError::file("make", &files.dir))?;
     fs::File::open(&files.dir)
         .and_then(|dir| give_to_owner(&dir, &files.dir))
         .map_err(BranchError::file("give away", &files.dir))?;
@@ -247,6 +252,7 @@ pub(super) fn make_dir(files: &BranchFiles, mode: u32) -> Result<Option<Lock>, B
 pub(super) struct Filled {
     pub(super) captured: Captured,
     pub(super) quieted: scrub::Quieted,
+    pub(super) settings_left: Vec<String>,
 }
 
 fn grow(
@@ -279,7 +285,7 @@ fn grow(
     let mut server = start_closed(home, &reserved.branch)?;
     let quieted = scrub::quiet(&server, &reserved.branch)?;
     server.change_access(access::OPEN)?;
-    Ok(Filled { captured, quieted })
+    Ok(Filled { captured, quieted, settings_left: Vec::new() })
 }
 
 fn plant(
@@ -297,7 +303,7 @@ fn plant(
     let mut server = start_closed(home, &reserved.branch)?;
     server.change_access(access::OPEN)?;
     let captured = Captured { method: Method::New, pause_ms: 0 };
-    Ok(Filled { captured, quieted: scrub::Quieted::default() })
+    Ok(Filled { captured, quieted: scrub::Quieted::default(), settings_left: Vec::new() })
 }
 
 /// Starts the new server for nobody but us.
@@ -319,7 +325,7 @@ pub(super) fn finish(
 ) -> Result<Created, BranchError> {
     let id = reserved.branch.id.clone();
     match outcome {
-        Ok(Filled { captured, quieted }) => {
+        Ok(Filled { captured, quieted, settings_left }) => {
             let branch = home.catalog().change(|rows| {
                 let row = rows.by_id_mut(&id)?;
                 row.state = BranchState::Ready;
@@ -331,6 +337,7 @@ pub(super) fn finish(
                 existed: false,
                 subscriptions_disabled: quieted.subscriptions,
                 jobs_stopped: quieted.jobs,
+                settings_left,
             })
         }
         Err(error) => {

@@ -6,7 +6,8 @@
 //!
 //! What there is stands in the `catalog`, one document that is replaced whole. Whoever dies half-way leaves a
 //! row that is not `ready` and a lock that the kernel released: the next command of anybody
-//! clears it away. Where the server is not ours (`template`), branches are databases of it. Blocking throughout, as `instance`; nothing here reads the environment.
+//! clears it away. Where the server is not ours, a branch is a database of it (`template`), and the row says
+//! so. Blocking throughout, as `instance`; nothing here reads the environment.
 
 mod access;
 mod backend;

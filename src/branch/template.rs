@@ -18,7 +18,7 @@ use super::{
     BackendKind, Branch, BranchError, BranchState, Captured, Created, Home, Method, Moment, Parent,
     Place, Request, Use, access,
 };
-use crate::pg::{ConnInfo, Error, Ident, Literal, Wire};
+use crate::pg::{ConnInfo, Error, Ident, Literal, Wire, set_clause};
 use crate::project::{Credentials, random_bytes};
 
 /// Of the server's password in the credentials: no branch has such an id.
@@ -31,6 +31,7 @@ const SUFFIX_ROOM: usize = 1 + 12 + 13;
 const END_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 const SESSIONS: &str = include_str!("sql/sessions.sql");
+const SETTINGS: &str = include_str!("sql/settings.sql");
 const RIGHTS: &str = include_str!("sql/rights.sql");
 
 /// The server that others run.
@@ -132,7 +133,7 @@ pub fn adopt(home: &Home, foreign: &ForeignServer, name: &str) -> Result<Branch,
     };
     let reserved = reserve(home, &plan, |_| info.dbname)?;
     let captured = Captured { method: Method::Adopted, pause_ms: 0 };
-    let filled = Filled { captured, quieted: Quieted::default() };
+    let filled = Filled { captured, quieted: Quieted::default(), settings_left: Vec::new() };
     Ok(finish(home, &reserved, Ok(filled))?.branch)
 }
 
@@ -246,11 +247,8 @@ fn database_name(database: &str, id: &str) -> String {
 fn copy(home: &Home, parent: &Branch, branch: &Branch) -> Result<Filled, BranchError> {
     let mut session = any_session(home, branch, work_for(branch))?;
     let began = Instant::now();
-    let sql = format!(
-        "create database {} template {}",
-        Ident(&branch.database),
-        Ident(&parent.database)
-    );
+    let sql =
+        format!("create database {} template {}", Ident(&branch.database), Ident(&parent.database));
     if let Err(error) = session.simple(&sql) {
         return Err(match error.sqlstate() {
             Some("55006") => in_use(&mut session, Use::Copy, &parent.database, error),
@@ -260,7 +258,30 @@ fn copy(home: &Home, parent: &Branch, branch: &Branch) -> Result<Filled, BranchE
     }
     let pause_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let captured = Captured { method: Method::Template, pause_ms };
-    Ok(Filled { captured, quieted: Quieted::default() })
+    let settings_left = carry_settings(&mut session, parent, branch)?;
+    Ok(Filled { captured, quieted: Quieted::default(), settings_left })
+}
+
+/// What ALTER DATABASE has set is not in a database, but beside it. Gives the names of what our role
+/// may not set.
+fn carry_settings(
+    session: &mut Wire,
+    parent: &Branch,
+    branch: &Branch,
+) -> Result<Vec<String>, BranchError> {
+    let failed = BranchError::sql("carry the settings over", &branch.name);
+    let sql = SETTINGS.replace("$database", &Literal(&parent.database).to_string());
+    let mut left = Vec::new();
+    for setting in session.column(&sql).map_err(&failed)? {
+        let Some((name, value)) = setting.split_once('=') else { continue };
+        let set = set_clause(name, value);
+        match session.simple(&format!("alter database {} {set}", Ident(&branch.database))) {
+            Ok(_) => {}
+            Err(Error::Server(_)) => left.push(name.to_owned()),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(left)
 }
 
 /// Drops the branch's database, and what a clone that was to replace it has left beside it. That
@@ -315,12 +336,7 @@ fn end_our_own(session: &mut Wire, branch: &Branch) -> Result<(), BranchError> {
     }
 }
 
-fn in_use(
-    session: &mut Wire,
-    what: Use,
-    database: &str,
-    source: Error,
-) -> BranchError {
+fn in_use(session: &mut Wire, what: Use, database: &str, source: Error) -> BranchError {
     let sql = SESSIONS.replace("$database", &Literal(database).to_string());
     // They may be gone by now, and the first error is what counts.
     let found = session.column(&sql).unwrap_or_default();

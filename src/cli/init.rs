@@ -22,8 +22,8 @@ pub(super) struct InitArgs {
     /// Major version of PostgreSQL [default: the first that is found]
     #[arg(long, value_name = "MAJOR")]
     postgres: Option<u32>,
-    /// A database of a server that backlot does not run (postgres://user@host/database): it is the first
-    /// branch, and others are made by CREATE DATABASE … TEMPLATE beside it
+    /// A database of a server that backlot does not run: it is the first branch, and others are made
+    /// beside it by CREATE DATABASE … TEMPLATE
     #[arg(long, value_name = "URL")]
     on: Option<String>,
     /// Where a team keeps its projects; without it, everything is on this machine
@@ -93,11 +93,7 @@ pub(super) async fn run(args: InitArgs, global: &Global) -> Result<(), Failure> 
 }
 
 /// What is there already is not changed by a flag, and not passed over either.
-fn require_same(
-    args: &InitArgs,
-    on: Option<&ConnInfo>,
-    project: &Project,
-) -> Result<(), Failure> {
+fn require_same(args: &InitArgs, on: Option<&ConnInfo>, project: &Project) -> Result<(), Failure> {
     let file = &project.file;
     let postgres = args.postgres.map(|major| major.to_string());
     let asked = [

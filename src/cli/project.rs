@@ -3,9 +3,7 @@
 
 use super::failure::Failure;
 use super::{Global, environment, proxy};
-use crate::branch::{
-    self, Branch, BranchError, BranchState, ForeignServer, Home, Place, Swept,
-};
+use crate::branch::{self, Branch, BranchError, BranchState, ForeignServer, Home, Place, Swept};
 use crate::pg::ConnInfo;
 use crate::project::{Credentials, Project, ProjectError, checked_out};
 use secrecy::{ExposeSecret, SecretString};

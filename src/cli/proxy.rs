@@ -57,7 +57,11 @@ fn wake(home: &Home, branch: &Branch) -> Result<(), BranchError> {
     }
 }
 
-fn ensure(home: &Home, launch: &Launch, branch: &Branch) -> Result<Result<(), Failure>, BranchError> {
+fn ensure(
+    home: &Home,
+    launch: &Launch,
+    branch: &Branch,
+) -> Result<Result<(), Failure>, BranchError> {
     match branch.place {
         Place::Own => Ok(proxy::ensure(home, launch, branch).map(drop).map_err(Failure::from)),
         Place::Foreign { .. } => branch::foreign_answers(home, branch).map(Ok),
@@ -111,8 +115,7 @@ fn launch(project: &Project) -> Result<Launch, Failure> {
 async fn start(global: &Global) -> Result<(), Failure> {
     let (project, home) = project::opened(global).await?;
     let rows = home.catalog().read()?.branches;
-    let is_ours =
-        |branch: &&Branch| branch.state == BranchState::Ready && branch.place.is_own();
+    let is_ours = |branch: &&Branch| branch.state == BranchState::Ready && branch.place.is_own();
     for branch in rows.iter().filter(is_ours) {
         attend(&project, &home, branch).await?;
     }

@@ -93,6 +93,9 @@ impl ProjectFile {
     }
 
     /// The server that others run, if the project is on one. No password.
+    ///
+    /// # Panics
+    /// On a `foreign_server` that is no URL: reading the file refuses one.
     pub fn foreign(&self) -> Option<ConnInfo> {
         let url = self.foreign_server.as_deref()?;
         Some(ConnInfo::parse(url).expect("checked when it was read, or written by `to_url`"))

@@ -77,6 +77,7 @@ pub(super) async fn run(args: CreateArgs, global: &Global) -> Result<(), Failure
             "created": !created.existed,
             "subscriptions_disabled": created.subscriptions_disabled,
             "jobs_stopped": created.jobs_stopped,
+            "settings_left": created.settings_left,
             "env_file": args.env_file.path(),
             "seconds": seconds,
         }));
@@ -126,6 +127,12 @@ fn print(created: &Created, seconds: f64, global: &Global) -> Result<(), Failure
         if count > 0 {
             output::say(&format!("{count} {what} in the branch"));
         }
+    }
+    if !created.settings_left.is_empty() {
+        let names = created.settings_left.join(", ");
+        output::say(&format!(
+            "settings of the database that an administrator must give it: {names}"
+        ));
     }
     Ok(())
 }

@@ -97,11 +97,13 @@ pub(super) fn condition(home: &Home, branch: &Branch) -> &'static str {
     match branch.state {
         BranchState::Creating => "creating",
         BranchState::Deleting => "deleting",
-        BranchState::Ready if !branch.place.is_own() => match branch::foreign_database(home, branch) {
-            Database::There => "running",
-            Database::Missing => "broken",
-            Database::Unknown => "unreachable",
-        },
+        BranchState::Ready if !branch.place.is_own() => {
+            match branch::foreign_database(home, branch) {
+                Database::There => "running",
+                Database::Missing => "broken",
+                Database::Unknown => "unreachable",
+            }
+        }
         BranchState::Ready if !home.state.branch(&branch.id).data.join("PG_VERSION").exists() => {
             "broken"
         }

@@ -30,8 +30,7 @@ impl From<BranchError> for Failure {
             failure = failure.caused_by(source);
         }
         failure.hint = hint;
-        failure.retryable =
-            matches!(error, BranchError::Busy { .. } | BranchError::InUse { .. });
+        failure.retryable = matches!(error, BranchError::Busy { .. } | BranchError::InUse { .. });
         failure
     }
 }
@@ -102,10 +101,9 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         }
         BranchError::Elsewhere { .. } => (Code::Refused, say(ELSEWHERE)),
         BranchError::InUse { what: Use::Copy, .. } => (Code::Conflict, say(IN_USE)),
-        BranchError::InUse { what: Use::Drop, .. } => (
-            Code::Conflict,
-            say("end these sessions and try again: backlot disconnects nobody"),
-        ),
+        BranchError::InUse { what: Use::Drop, .. } => {
+            (Code::Conflict, say("end these sessions and try again: backlot disconnects nobody"))
+        }
         BranchError::MayNot { grant, .. } => {
             (Code::Auth, Some(format!("as an administrator of the server: {grant}")))
         }
