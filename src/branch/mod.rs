@@ -17,6 +17,7 @@ mod control_data;
 mod create;
 mod delete;
 mod error;
+mod foreign;
 mod gc;
 mod home;
 mod lock;
@@ -40,6 +41,10 @@ pub use catalog::{Catalog, Rows};
 pub use create::{Created, Request, create, create_root};
 pub use delete::{Swept, delete, is_abandoned, require_deletable, sweep};
 pub use error::{BranchError, Use};
+pub use foreign::{
+    Database, ForeignServer, Version, foreign_answers, foreign_database, foreign_url, require_own,
+    set_server_password, version_of,
+};
 pub use gc::{Collected, Garbage, collect, find_garbage};
 pub use home::Home;
 pub use lock::{Lock, LockKind};
@@ -52,7 +57,4 @@ pub use pool::{
 pub use row::{Branch, BranchState, Parent, Place};
 pub use server::{HOUSEKEEPING, answers, is_running, open, stop, wake};
 pub use settings::{Change, change, rotate_password};
-pub use template::{
-    Database, ForeignServer, Version, adopt, foreign_answers, foreign_database, foreign_url,
-    require_made, require_own, set_server_password, version_of,
-};
+pub use template::{adopt, require_made};

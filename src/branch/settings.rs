@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Branch, BranchError, Home, Moment, Place, port, template};
+use super::{Branch, BranchError, Home, Moment, Place, foreign, port, template};
 use crate::project::{Credentials, new_password};
 
 /// One change of a row.
@@ -86,9 +86,9 @@ fn require_possible(row: &Branch, change: &Change) -> Result<(), BranchError> {
     match change {
         Change::Protected(false) => template::require_made(row),
         Change::Protected(true) | Change::ExpiresAt(_) | Change::UsedAt(_) => Ok(()),
-        Change::SleepAfter(_) => template::require_own(row, "put to sleep"),
-        Change::NewPort | Change::Port(_) => template::require_own(row, "set the port of"),
-        Change::Setting(..) => template::require_own(row, "change the settings of"),
+        Change::SleepAfter(_) => foreign::require_own(row, "put to sleep"),
+        Change::NewPort | Change::Port(_) => foreign::require_own(row, "set the port of"),
+        Change::Setting(..) => foreign::require_own(row, "change the settings of"),
     }
 }
 
@@ -128,7 +128,7 @@ fn bad(key: &str, reason: String) -> BranchError {
 /// [`BranchError::None`], [`BranchError::NotReady`].
 pub fn rotate_password(home: &Home, name: &str) -> Result<SecretString, BranchError> {
     let branch = home.catalog().read()?.ready(name)?.clone();
-    template::require_own(&branch, "change the password of")?;
+    foreign::require_own(&branch, "change the password of")?;
     let password = new_password()?;
     let scram_verifier =
         postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());

@@ -5,24 +5,24 @@
 //! Nobody is disconnected but sessions of ours, left behind by commands that were killed.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, OnceLock},
+    collections::BTreeMap,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use secrecy::SecretString;
-
 use super::create::{Filled, Reserved, finish, make_dir, require_free};
+use super::foreign::{
+    ForeignServer, Version, adopted_name, any_session, application, server, version_of,
+    with_saved_password, work_for,
+};
 use super::scrub::Quieted;
 use super::{
     BackendKind, Branch, BranchError, BranchState, Captured, Created, Home, Method, Moment, Parent,
     Place, Request, Use, access,
 };
-use crate::pg::{ConnInfo, Error, Ident, Literal, Wire, set_clause};
-use crate::project::{Credentials, random_bytes};
+use crate::pg::{Error, Ident, Literal, Wire, set_clause};
+use crate::project::random_bytes;
 
-/// Of the server's password in the credentials: no branch has such an id.
-const PASSWORD: &str = "server";
 /// `NAMEDATALEN` is 64 bytes.
 const NAME_LIMIT: usize = 63;
 /// Room for the id, and for the `__backlot_new` of a clone that replaces the branch.
@@ -33,47 +33,6 @@ const POLL: Duration = Duration::from_millis(20);
 const SESSIONS: &str = include_str!("sql/sessions.sql");
 const SETTINGS: &str = include_str!("sql/settings.sql");
 const RIGHTS: &str = include_str!("sql/rights.sql");
-
-/// The server that others run.
-#[derive(Clone, Debug)]
-pub struct ForeignServer {
-    /// To the adopted database. The password is that of the environment, if there is one.
-    info: ConnInfo,
-    /// What the server has, asked once; None when it did not answer.
-    databases: Arc<OnceLock<Option<BTreeSet<String>>>>,
-}
-
-impl ForeignServer {
-    pub fn new(info: ConnInfo) -> Self {
-        Self { info, databases: Arc::default() }
-    }
-}
-
-/// What a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// As it says it: `15.17 (Debian 15.17-1)` without what is in brackets.
-    pub text: String,
-    pub major: u32,
-}
-
-/// What becomes of a branch's database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Database {
-    There,
-    Missing,
-    /// The server does not answer.
-    Unknown,
-}
-
-/// # Errors
-/// [`BranchError::Foreign`] if the branch's server is not ours: `what` names what cannot be done.
-pub fn require_own(branch: &Branch, what: &'static str) -> Result<(), BranchError> {
-    match branch.place {
-        Place::Own => Ok(()),
-        Place::Foreign { .. } => Err(BranchError::Foreign { what, name: branch.name.clone() }),
-    }
-}
 
 /// True if the branch is a database that we did not make.
 pub(super) fn is_adopted(branch: &Branch) -> bool {
@@ -87,29 +46,6 @@ pub fn require_made(branch: &Branch) -> Result<(), BranchError> {
         return Err(BranchError::NotOurs { name: branch.name.clone() });
     }
     Ok(())
-}
-
-/// Asks a server what it is, in the database that is to be adopted.
-///
-/// # Errors
-/// [`BranchError::Sql`].
-pub fn version_of(info: &ConnInfo, name: &str) -> Result<Version, BranchError> {
-    let failed = BranchError::sql("ask for the version", name);
-    let sql = "select pg_catalog.current_setting('server_version'), \
-               pg_catalog.current_setting('server_version_num')";
-    let rows = connect(info, name)?.simple(sql).map_err(failed)?;
-    let mut values = rows.into_iter().flatten().map(Option::unwrap_or_default);
-    let (text, number) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
-    let text = text.split_whitespace().next().unwrap_or_default().to_owned();
-    Ok(Version { text, major: number.parse::<u32>().unwrap_or_default() / 10_000 })
-}
-
-/// Keeps the server's password for this machine.
-///
-/// # Errors
-/// [`BranchError::Project`], [`BranchError::Busy`].
-pub fn set_server_password(home: &Home, password: SecretString) -> Result<(), BranchError> {
-    home.catalog().change(|_| Ok(Credentials::read(&home.state)?.set(PASSWORD, password)?))
 }
 
 /// Takes the database of the project file for the project's first branch.
@@ -200,13 +136,13 @@ impl Plan {
             scram_verifier: String::new(),
             postgres_version: self.version.text.clone(),
             major: self.version.major,
-            bin_dir: std::path::PathBuf::new(),
-            socket_dir: std::path::PathBuf::new(),
+            bin_dir: PathBuf::new(),
+            socket_dir: PathBuf::new(),
             sleep_after_seconds: None,
             last_used_at: now,
             database,
             user: self.user.clone(),
-            settings: std::collections::BTreeMap::new(),
+            settings: BTreeMap::new(),
             captured: None,
         }
     }
@@ -232,10 +168,6 @@ fn reserve(
     })
 }
 
-fn adopted_name(home: &Home) -> Option<String> {
-    home.foreign.as_ref().map(|foreign| foreign.info.dbname.clone())
-}
-
 fn database_name(database: &str, id: &str) -> String {
     let mut end = database.len().min(NAME_LIMIT - SUFFIX_ROOM);
     while !database.is_char_boundary(end) {
@@ -252,7 +184,7 @@ fn copy(home: &Home, parent: &Branch, branch: &Branch) -> Result<Filled, BranchE
     if let Err(error) = session.simple(&sql) {
         return Err(match error.sqlstate() {
             Some("55006") => in_use(&mut session, Use::Copy, &parent.database, error),
-            Some("42501") => may_not(&mut session, &parent.database, error),
+            Some("42501") => may_not(&mut session, &parent.database, &branch.name, error),
             _ => BranchError::sql("create the database", &branch.name)(error),
         });
     }
@@ -344,123 +276,20 @@ fn in_use(session: &mut Wire, what: Use, database: &str, source: Error) -> Branc
     BranchError::InUse { what, database: database.to_owned(), by, source }
 }
 
-/// The statement that gives what is missing.
-fn may_not(session: &mut Wire, database: &str, source: Error) -> BranchError {
+/// With the statement that gives what is missing.
+fn may_not(session: &mut Wire, database: &str, name: &str, source: Error) -> BranchError {
     let sql = RIGHTS.replace("$database", &Literal(database).to_string());
     let rows = session.simple(&sql).unwrap_or_default();
     let mut values = rows.into_iter().flatten().map(Option::unwrap_or_default);
     let mut next = || values.next().unwrap_or_default();
-    let (role, may_create, owner) = (next(), next(), next());
-    let (lacks, grant) = if may_create == "t" {
-        ("does not own it", format!("grant {} to {}", Ident(&owner), Ident(&role)))
-    } else {
-        ("lacks CREATEDB", format!("alter role {} createdb", Ident(&role)))
+    let (role, may_create, may_copy, owner) = (next(), next(), next(), next());
+    let (lacks, grant) = match (may_create.as_str(), may_copy.as_str()) {
+        ("f", _) => ("lacks CREATEDB", format!("alter role {} createdb", Ident(&role))),
+        ("t", "f") => ("does not own it", format!("grant {} to {}", Ident(&owner), Ident(&role))),
+        // Something else, as the right to make tables in its tablespace.
+        _ => return BranchError::sql("create the database", name)(source),
     };
     BranchError::MayNot { database: database.to_owned(), role, lacks, grant, source }
-}
-
-/// The branch's URL, with the password if that is known.
-///
-/// # Errors
-/// [`BranchError::Elsewhere`].
-pub fn foreign_url(home: &Home, branch: &Branch) -> Result<SecretString, BranchError> {
-    Ok(server(home, branch)?.to_url())
-}
-
-/// True if the branch's database takes connections.
-///
-/// # Errors
-/// [`BranchError::Sql`] with why it does not.
-pub fn foreign_answers(home: &Home, branch: &Branch) -> Result<(), BranchError> {
-    connect(&server(home, branch)?, &branch.name).map(drop)
-}
-
-/// Whether the branch's database is there. The server is asked once for all branches.
-pub fn foreign_database(home: &Home, branch: &Branch) -> Database {
-    let Some(foreign) = &home.foreign else { return Database::Unknown };
-    let list = || {
-        let mut session = any_session(home, branch, ask).ok()?;
-        let names = session.column("select datname from pg_catalog.pg_database").ok()?;
-        Some(names.into_iter().collect())
-    };
-    // Of another server than the one that was asked?
-    match foreign.databases.get_or_init(list) {
-        Some(_) if server(home, branch).is_err() => Database::Unknown,
-        Some(names) if names.contains(&branch.database) => Database::There,
-        Some(_) => Database::Missing,
-        None => Database::Unknown,
-    }
-}
-
-/// How the branch's database is reached: where, by its row; as whom and by which TLS, by the project
-/// file.
-fn server(home: &Home, branch: &Branch) -> Result<ConnInfo, BranchError> {
-    let lives = access::address(branch);
-    let elsewhere =
-        |named: String| BranchError::Elsewhere { name: branch.name.clone(), lives, named };
-    let Some(foreign) = &home.foreign else { return Err(elsewhere("none".to_owned())) };
-    let info = with_saved_password(home, foreign)?;
-    if (info.host.as_str(), info.port) != (access::host(branch).as_str(), branch.port) {
-        return Err(elsewhere(format!("{}:{}", info.host, info.port)));
-    }
-    Ok(info.with_dbname(&branch.database))
-}
-
-fn with_saved_password(home: &Home, foreign: &ForeignServer) -> Result<ConnInfo, BranchError> {
-    let mut info = foreign.info.clone();
-    if let Some(password) = Credentials::read(&home.state)?.password(PASSWORD) {
-        info.password = Some(password.clone());
-    }
-    Ok(info)
-}
-
-/// A session for what concerns the whole server, not in the branch's database: template1 last, for
-/// whoever is in it stands in the way of CREATE DATABASE.
-fn any_session(
-    home: &Home,
-    branch: &Branch,
-    open: impl Fn(&ConnInfo) -> Result<Wire, Error>,
-) -> Result<Wire, BranchError> {
-    let info = server(home, branch)?;
-    let adopted = adopted_name(home).filter(|name| *name != branch.database);
-    let mut last = None;
-    for database in [Some("postgres"), adopted.as_deref(), Some("template1")].into_iter().flatten()
-    {
-        match open(&info.with_dbname(database)) {
-            Ok(session) => return Ok(session),
-            Err(error) => {
-                // It is not there, or is not for this role.
-                let is_closed = matches!(error.sqlstate(), Some("3D000" | "42501" | "28000"));
-                let error = BranchError::sql("connect", &branch.name)(error);
-                if !is_closed {
-                    return Err(error);
-                }
-                last.get_or_insert(error);
-            }
-        }
-    }
-    Err(last.expect("template1 was tried"))
-}
-
-/// Tells a session that works for this branch from all others.
-fn application(branch: &Branch) -> String {
-    format!("backlot branch {}", branch.id)
-}
-
-/// Opens a session for what may take long.
-fn work_for(branch: &Branch) -> impl Fn(&ConnInfo) -> Result<Wire, Error> {
-    let application = application(branch);
-    move |info| Wire::connect(info, &application)
-}
-
-/// Opens a session for one question.
-fn ask(info: &ConnInfo) -> Result<Wire, Error> {
-    let limit = Duration::from_secs(info.connect_timeout_s.max(1));
-    Wire::connect_within(info, "backlot branch", limit)
-}
-
-fn connect(info: &ConnInfo, name: &str) -> Result<Wire, BranchError> {
-    ask(info).map_err(BranchError::sql("connect", name))
 }
 
 #[cfg(test)]

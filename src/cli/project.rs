@@ -195,9 +195,10 @@ pub(super) fn unnamed_protected() -> Result<Option<String>, Failure> {
     Ok(Some(branch.name).filter(|_| branch.protected))
 }
 
-/// A database that backlot did not make is not replaced by a clone either.
+/// A database that backlot did not make is not replaced by a clone either, named or not.
 pub(super) fn check_replace(has_url: bool) -> Result<(), Failure> {
-    if has_url {
+    // A branch that was named goes before the variable.
+    if has_url && !is_branch_named() {
         return Ok(());
     }
     let Some(project) = find_if_any()? else { return Ok(()) };

@@ -222,6 +222,10 @@ fn the_database_that_was_there_is_never_dropped() {
     let replace = ["clone", "start", "--source-url", "postgres://nobody@127.0.0.1:1/none"];
     let replace = [&replace[..], &["--target-branch", "main", "--replace"]].concat();
     project.error(&replace, 7);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_backlot"));
+    command.args(&replace).current_dir(&project.folder);
+    command.env("BACKLOT_TARGET_URL", "postgres://x/y");
+    assert_eq!(command.output().unwrap().status.code(), Some(7));
     assert!(exists(cluster, &adopted.name));
     project.create("dev");
     project.json(&["branch", "set", "dev", "protected=true"]);
