@@ -7,7 +7,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Branch;
+use super::{Branch, Place};
 use crate::instance::{socket_dir as socket_dir_of, socket_dir_fits};
 use crate::pg::percent_encoded;
 use crate::project::BranchFiles;
@@ -37,7 +37,20 @@ pub(super) fn socket_dir(files: &BranchFiles) -> PathBuf {
     if socket_dir_fits(&files.socket) { files.socket.clone() } else { socket_dir_of(&files.data) }
 }
 
-/// For applications. Holds the password.
+/// Where the branch's port is.
+pub fn host(branch: &Branch) -> String {
+    match &branch.place {
+        Place::Own => LOOPBACK.to_string(),
+        Place::Foreign { host } => host.clone(),
+    }
+}
+
+/// `host:port`, for people.
+pub fn address(branch: &Branch) -> String {
+    format!("{}:{}", host(branch), branch.port)
+}
+
+/// For applications, of a server of ours. Holds the password.
 pub fn tcp_url(branch: &Branch, password: &SecretString) -> SecretString {
     let Branch { user, port, database, .. } = branch;
     let password = password.expose_secret();

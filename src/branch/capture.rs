@@ -43,6 +43,10 @@ pub enum Method {
     Frozen,
     /// The backup API: the parent went on all the time.
     Backup,
+    /// CREATE DATABASE … TEMPLATE: nobody was in the parent, and nobody could come.
+    Template,
+    /// Not made: it was there.
+    Adopted,
 }
 
 /// How long the sessions of a parent may be held up.

@@ -125,6 +125,7 @@ impl Rows {
     }
 
     pub(super) fn ports(&self) -> BTreeSet<u16> {
-        self.branches.iter().map(|branch| branch.port).collect()
+        let own = self.branches.iter().filter(|branch| branch.place.is_own());
+        own.map(|branch| branch.port).collect()
     }
 }

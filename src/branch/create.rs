@@ -14,11 +14,11 @@ use super::backend::{self, Backend};
 use super::capture::{self, Captured, Method, Source};
 use super::tree::{Job, Tree, Wal, give_away, links_outside, sync_filesystem};
 use super::{
-    BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, access,
-    delete, port, scrub, seed, server,
+    BackendKind, Branch, BranchError, BranchState, Home, Lock, LockKind, Moment, Parent, Place,
+    Rows, access, delete, port, scrub, seed, server, template,
 };
 use crate::instance::{Account, Binaries, Server};
-use crate::project::{Credentials, give_to_owner, new_password, random_bytes};
+use crate::project::{BranchFiles, Credentials, give_to_owner, new_password, random_bytes};
 
 /// The database that every project begins with, and its role.
 const DATABASE: &str = "app";
@@ -54,19 +54,21 @@ pub struct Created {
     pub existed: bool,
     pub subscriptions_disabled: u64,
     pub jobs_stopped: u64,
+    /// Names of settings of the parent's database that our role may not give to the branch's.
+    pub settings_left: Vec<String>,
 }
 
 /// A row that is being filled, and the lock that says that somebody lives who fills it.
-struct Reserved {
-    branch: Branch,
-    _lock: Lock,
+pub(super) struct Reserved {
+    pub(super) branch: Branch,
+    pub(super) _lock: Lock,
 }
 
-/// Branches off a parent. When it returns, the branch answers on its port.
+/// Branches off a parent, where the parent lives. When it returns, the branch can be connected to.
 ///
 /// # Errors
-/// [`BranchError::Exists`], [`BranchError::None`] for the parent, [`BranchError::TooLarge`], …;
-/// nothing is left of the branch then, and its parent runs as before.
+/// [`BranchError::Exists`], [`BranchError::None`] for the parent, [`BranchError::TooLarge`],
+/// [`BranchError::InUse`], …; nothing is left of the branch then, and its parent runs as before.
 pub fn create(home: &Home, request: &Request) -> Result<Created, BranchError> {
     super::is_branch_name(&request.name)?;
     let rows = home.catalog().read()?;
@@ -74,16 +76,23 @@ pub fn create(home: &Home, request: &Request) -> Result<Created, BranchError> {
         return existing(branch, request);
     }
     let parent = rows.ready(&request.parent)?;
+    match parent.place {
+        Place::Own => create_own(home, request, parent),
+        Place::Foreign { .. } => template::create(home, request, parent),
+    }
+}
+
+fn create_own(home: &Home, request: &Request, parent: &Branch) -> Result<Created, BranchError> {
     let parent_data = home.state.branch(&parent.id).data;
     if let Some(what) = links_outside(&parent_data) {
         return Err(BranchError::Outside { name: parent.name.clone(), what });
     }
-    let kind = backend::choose(home, &parent_data, request.backend)?;
-    if kind == BackendKind::Copy && !request.allow_copy {
+    let backend = backend::choose(home, &parent_data, request.backend)?;
+    if backend.kind() == BackendKind::Copy && !request.allow_copy {
         check_size(&parent_data)?;
     }
-    let reserved = reserve(home, Plan::of(home, request, parent, kind))?;
-    let outcome = grow(home, parent, &reserved, kind.backend());
+    let reserved = reserve(home, Plan::of(home, request, parent, backend.kind()))?;
+    let outcome = grow(home, parent, &reserved, backend);
     finish(home, &reserved, outcome)
 }
 
@@ -94,9 +103,9 @@ pub fn create(home: &Home, request: &Request) -> Result<Created, BranchError> {
 pub fn create_root(home: &Home, name: &str, binaries: &Binaries) -> Result<Created, BranchError> {
     super::is_branch_name(name)?;
     let seed = seed::seed(&home.cache, binaries, DATABASE)?;
-    let kind = backend::best(home)?;
-    let reserved = reserve(home, Plan::root(home, name, binaries, kind))?;
-    let outcome = plant(home, &reserved, &seed, kind.backend());
+    let backend = backend::best(home)?;
+    let reserved = reserve(home, Plan::root(home, name, binaries, backend.kind()))?;
+    let outcome = plant(home, &reserved, &seed, backend);
     finish(home, &reserved, outcome)
 }
 
@@ -113,6 +122,7 @@ fn existing(branch: &Branch, request: &Request) -> Result<Created, BranchError> 
         existed: true,
         subscriptions_disabled: 0,
         jobs_stopped: 0,
+        settings_left: Vec::new(),
     })
 }
 
@@ -176,6 +186,7 @@ impl Plan {
             name: self.name,
             parent: self.parent,
             state: BranchState::Creating,
+            place: Place::Own,
             backend: self.backend,
             created_at: self.now,
             expires_at: self.expires_at,
@@ -206,19 +217,9 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
     // The account that runs the servers must be able to enter.
     let mode = if Account::for_cluster(&files.data)?.is_other() { 0o711 } else { 0o700 };
     home.catalog().change(|rows| {
-        // An id as a name would stand for two branches.
-        if rows.branches.iter().any(|row| row.name == plan.name || row.id == plan.name) {
-            return Err(BranchError::Exists { name: plan.name });
-        }
+        require_free(rows, &plan.name)?;
         let port = port::choose(&seed_of(home, &plan.name), &rows.ports())?;
-        DirBuilder::new()
-            .mode(mode)
-            .create(&files.dir)
-            .map_err(BranchError::file("make", &files.dir))?;
-        fs::File::open(&files.dir)
-            .and_then(|dir| give_to_owner(&dir, &files.dir))
-            .map_err(BranchError::file("give away", &files.dir))?;
-        let lock = Lock::attempt(&files.lock, LockKind::Exclusive)?;
+        let lock = make_dir(&files, mode)?;
         let lock = lock.ok_or_else(|| BranchError::Exists { name: plan.name.clone() })?;
         Credentials::read(&home.state)?.set(&id, password)?;
         let branch = plan.branch(id, port, socket, verifier);
@@ -227,10 +228,31 @@ fn reserve(home: &Home, plan: Plan) -> Result<Reserved, BranchError> {
     })
 }
 
+/// An id as a name would stand for two branches.
+pub(super) fn require_free(rows: &Rows, name: &str) -> Result<(), BranchError> {
+    if rows.branches.iter().any(|row| row.name == name || row.id == name) {
+        return Err(BranchError::Exists { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// The directory of a new branch, with its lock; None if somebody has that. Under the catalog's lock.
+pub(super) fn make_dir(files: &BranchFiles, mode: u32) -> Result<Option<Lock>, BranchError> {
+    DirBuilder::new()
+        .mode(mode)
+        .create(&files.dir)
+        .map_err(BranchError::file("make", &files.dir))?;
+    fs::File::open(&files.dir)
+        .and_then(|dir| give_to_owner(&dir, &files.dir))
+        .map_err(BranchError::file("give away", &files.dir))?;
+    Lock::attempt(&files.lock, LockKind::Exclusive)
+}
+
 /// What filling a branch came to.
-struct Filled {
-    captured: Captured,
-    quieted: scrub::Quieted,
+pub(super) struct Filled {
+    pub(super) captured: Captured,
+    pub(super) quieted: scrub::Quieted,
+    pub(super) settings_left: Vec<String>,
 }
 
 fn grow(
@@ -263,7 +285,7 @@ fn grow(
     let mut server = start_closed(home, &reserved.branch)?;
     let quieted = scrub::quiet(&server, &reserved.branch)?;
     server.change_access(access::OPEN)?;
-    Ok(Filled { captured, quieted })
+    Ok(Filled { captured, quieted, settings_left: Vec::new() })
 }
 
 fn plant(
@@ -281,7 +303,7 @@ fn plant(
     let mut server = start_closed(home, &reserved.branch)?;
     server.change_access(access::OPEN)?;
     let captured = Captured { method: Method::New, pause_ms: 0 };
-    Ok(Filled { captured, quieted: scrub::Quieted::default() })
+    Ok(Filled { captured, quieted: scrub::Quieted::default(), settings_left: Vec::new() })
 }
 
 /// Starts the new server for nobody but us.
@@ -296,14 +318,14 @@ fn seed_of(home: &Home, name: &str) -> String {
     format!("{}/{name}", home.state.dir().display())
 }
 
-fn finish(
+pub(super) fn finish(
     home: &Home,
     reserved: &Reserved,
     outcome: Result<Filled, BranchError>,
 ) -> Result<Created, BranchError> {
     let id = reserved.branch.id.clone();
     match outcome {
-        Ok(Filled { captured, quieted }) => {
+        Ok(Filled { captured, quieted, settings_left }) => {
             let branch = home.catalog().change(|rows| {
                 let row = rows.by_id_mut(&id)?;
                 row.state = BranchState::Ready;
@@ -315,6 +337,7 @@ fn finish(
                 existed: false,
                 subscriptions_disabled: quieted.subscriptions,
                 jobs_stopped: quieted.jobs,
+                settings_left,
             })
         }
         Err(error) => {

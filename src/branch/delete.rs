@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::backend::BackendKind;
-use super::{Branch, BranchError, BranchState, Home, Lock, LockKind, server};
+use super::backend::{Backend, Copy};
+use super::{Branch, BranchError, BranchState, Home, Lock, LockKind, Place, server, template};
 use crate::instance::StopMode;
 use crate::project::{Credentials, forget_checked_out};
 
@@ -23,16 +23,24 @@ pub struct Swept {
 /// Deletes a branch, with everything in it. Its children stay.
 ///
 /// # Errors
-/// [`BranchError::None`], [`BranchError::Protected`], [`BranchError::Busy`].
+/// [`BranchError::None`], [`BranchError::Protected`], [`BranchError::Busy`]; of a foreign server
+/// [`BranchError::InUse`], and the branch stays.
 pub fn delete(home: &Home, name: &str) -> Result<Branch, BranchError> {
     let branch = home.catalog().read()?.ready(name)?.clone();
-    delete_if(home, &branch, |row| {
-        if row.protected {
-            return Err(BranchError::Protected { name: row.name.clone() });
-        }
-        Ok(true)
-    })?;
+    delete_if(home, &branch, |row| require_deletable(row).map(|()| true))?;
     Ok(branch)
+}
+
+/// True if a branch may be deleted at all.
+///
+/// # Errors
+/// [`BranchError::Protected`], [`BranchError::NotOurs`].
+pub fn require_deletable(row: &Branch) -> Result<(), BranchError> {
+    template::require_made(row)?;
+    if row.protected {
+        return Err(BranchError::Protected { name: row.name.clone() });
+    }
+    Ok(())
 }
 
 /// Deletes a branch if its row is as wanted when nobody else can change it; true if it was.
@@ -52,7 +60,11 @@ pub(super) fn delete_if(
         Ok(is_ours)
     })?;
     if is_ours {
-        remove(home, branch)?;
+        if let Err(error) = destroy(home, branch) {
+            give_back(home, branch)?;
+            return Err(error);
+        }
+        clear(home, branch)?;
     }
     drop(lock);
     Ok(is_ours)
@@ -117,15 +129,43 @@ pub fn is_abandoned(home: &Home, branch: &Branch) -> Result<bool, BranchError> {
         && (!lock.exists() || Lock::attempt(&lock, LockKind::Shared)?.is_some()))
 }
 
-/// Removes the server, the files, the password and the row. The caller has the lock.
+/// Removes the server or the database, the files, the password and the row. The caller has the lock.
 pub(super) fn remove(home: &Home, branch: &Branch) -> Result<(), BranchError> {
-    let files = home.state.branch(&branch.id);
-    forget_checked_out(&home.state, &branch.id)?;
-    // Unfinished data need not be a cluster yet: then nothing runs on it.
-    if let Ok(mut server) = server::open(home, branch) {
-        server.stop(StopMode::Immediate)?;
+    destroy(home, branch)?;
+    clear(home, branch)
+}
+
+fn destroy(home: &Home, branch: &Branch) -> Result<(), BranchError> {
+    match &branch.place {
+        Place::Own => {
+            forget_checked_out(&home.state, &branch.id)?;
+            // Unfinished data need not be a cluster yet: then nothing runs on it.
+            if let Ok(mut server) = server::open(home, branch) {
+                server.stop(StopMode::Immediate)?;
+            }
+            let backend = branch.backend.backend().unwrap_or(&Copy);
+            backend.destroy(&home.state.branch(&branch.id).data)
+        }
+        Place::Foreign { .. } => {
+            template::drop_databases(home, branch)?;
+            Ok(forget_checked_out(&home.state, &branch.id)?)
+        }
     }
-    branch.backend.backend().destroy(&files.data)?;
+}
+
+/// A database that was not dropped is as it was; of a server of ours parts may be gone.
+fn give_back(home: &Home, branch: &Branch) -> Result<(), BranchError> {
+    match branch.place {
+        Place::Own => Ok(()),
+        Place::Foreign { .. } => home.catalog().change(|rows| {
+            rows.by_id_mut(&branch.id)?.state = BranchState::Ready;
+            Ok(())
+        }),
+    }
+}
+
+fn clear(home: &Home, branch: &Branch) -> Result<(), BranchError> {
+    let files = home.state.branch(&branch.id);
     remove_dir(&files.dir)?;
     if branch.socket_dir != files.socket {
         remove_dir(&branch.socket_dir)?;
@@ -195,5 +235,5 @@ fn directories(home: &Home) -> Result<Vec<PathBuf>, BranchError> {
 /// A directory with everything in it; that it is not there is no error.
 pub(super) fn remove_dir(path: &Path) -> Result<(), BranchError> {
     // A subvolume in it must be deleted as one; the plain way empties it all the same.
-    BackendKind::Copy.backend().destroy(path)
+    Copy.destroy(path)
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a branch, one variant per thing that can be done about it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::BackendKind;
 use crate::instance::InstanceError;
@@ -55,9 +55,36 @@ pub enum BranchError {
     NoPort { first: u16, last: u16 },
     #[error("set {key}: {reason}")]
     BadSetting { key: String, reason: String },
+    #[error("{what} branch {name}: its server is not run by backlot")]
+    Foreign { what: &'static str, name: String },
+    #[error("branch {name} is a database that backlot did not make: it stays, and stays protected")]
+    NotOurs { name: String },
+    #[error("branch {name} is on {lives}, and the project file names {named}")]
+    Elsewhere { name: String, lives: String, named: String },
+    #[error("{what} database {database}: {by}")]
+    InUse { what: Use, database: String, by: String, source: pg::Error },
+    /// `grant`: the statement that mends it.
+    #[error("copy database {database}: role {role} {lacks}")]
+    MayNot { database: String, role: String, lacks: &'static str, grant: String, source: pg::Error },
     /// Never leaves this module: the backup API is next.
     #[error("the server would stand still too long")]
     OverBudget,
+}
+
+/// What a database was wanted for that somebody is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Copy,
+    Drop,
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Copy => "copy",
+            Self::Drop => "drop",
+        })
+    }
 }
 
 impl BranchError {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Catalog, Moment};
+use super::{Catalog, ForeignServer, Moment};
 use crate::instance::Search;
 use crate::project::State;
 
@@ -16,6 +16,8 @@ pub struct Home {
     pub cache: PathBuf,
     pub search: Search,
     pub now: Moment,
+    /// Where the project's branches are databases of a server that others run.
+    pub foreign: Option<ForeignServer>,
 }
 
 impl Home {

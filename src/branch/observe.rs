@@ -66,5 +66,5 @@ pub fn disk_bytes(data: &Path) -> u64 {
 
 /// Bytes that only this branch has, where that can be told.
 pub fn exclusive_bytes(home: &Home, branch: &Branch) -> Option<u64> {
-    branch.backend.backend().exclusive_bytes(&home.state.branch(&branch.id).data)
+    branch.backend.backend()?.exclusive_bytes(&home.state.branch(&branch.id).data)
 }

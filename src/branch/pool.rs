@@ -14,7 +14,7 @@ use std::{
     process::Command,
 };
 
-use super::backend::{BackendKind, copy_file};
+use super::backend::{Backend, Subvolume, copy_file};
 use super::tree::{Job, Tree, Wal, give_away};
 use super::{Branch, BranchError, Home, server};
 use crate::instance::Account;
@@ -163,7 +163,7 @@ fn move_branch(from: &Path, to: &Path) -> Result<(), BranchError> {
     copy_owner(from, to)?;
     let (old, new) = (from.join("data"), to.join("data"));
     let account = Account::for_cluster(&old)?;
-    BackendKind::Subvolume.backend().make_data_dir(&new)?;
+    Subvolume.make_data_dir(&new)?;
     let job = Job { account: &account, wal: Wal::All, may_go_on: &|| true, is_live: false };
     Tree::whole(&old)?.clone_to(&old, &new, copy_file, &job)?;
     give_away(&new, &account)?;

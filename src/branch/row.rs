@@ -15,16 +15,20 @@ pub struct Branch {
     /// What it was copied of; for display only, the parent may be gone.
     pub parent: Option<Parent>,
     pub state: BranchState,
+    #[serde(default, skip_serializing_if = "Place::is_own")]
+    pub place: Place,
     pub backend: BackendKind,
     pub created_at: Moment,
     pub expires_at: Option<Moment>,
     pub protected: bool,
-    /// On 127.0.0.1, for as long as the branch lives.
+    /// Of 127.0.0.1, for as long as the branch lives; of a foreign server, its own.
     pub port: u16,
-    /// Of its password, which stands nowhere but in the credentials file.
+    /// Of its password, which stands nowhere but in the credentials file. Empty where the server is
+    /// not ours.
     pub scram_verifier: String,
     pub postgres_version: String,
     pub major: u32,
+    /// Empty where the server is not ours.
     pub bin_dir: PathBuf,
     /// Of where the project is now: a copy of its directory has servers of its own.
     #[serde(default, skip_serializing)]
@@ -38,6 +42,26 @@ pub struct Branch {
     pub settings: BTreeMap<String, String>,
     /// How it was made.
     pub captured: Option<Captured>,
+}
+
+/// Where a branch lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Place {
+    /// A server of ours: its data lies in the state directory, the proxy stands before it.
+    #[default]
+    Own,
+    /// A database of a server that others run.
+    Foreign { host: String },
+}
+
+impl Place {
+    pub fn is_own(&self) -> bool {
+        match self {
+            Self::Own => true,
+            Self::Foreign { .. } => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Branch, BranchError, Home, Moment, port};
+use super::{Branch, BranchError, Home, Moment, Place, foreign, port, template};
 use crate::project::{Credentials, new_password};
 
 /// One change of a row.
@@ -41,13 +41,15 @@ const OURS: [&str; 10] = [
 /// Changes a branch. Gives what it is now.
 ///
 /// # Errors
-/// [`BranchError::None`], [`BranchError::BadSetting`], [`BranchError::NoPort`].
+/// [`BranchError::None`], [`BranchError::BadSetting`], [`BranchError::NoPort`],
+/// [`BranchError::Foreign`], [`BranchError::NotOurs`].
 pub fn change(home: &Home, name: &str, changes: &[Change]) -> Result<Branch, BranchError> {
     home.catalog().change(|rows| {
         let id = rows.ready(name)?.id.clone();
         let mut taken = rows.ports();
         let row = rows.by_id_mut(&id)?;
         for change in changes {
+            require_possible(row, change)?;
             match change {
                 Change::Protected(protected) => row.protected = *protected,
                 Change::ExpiresAt(moment) => row.expires_at = *moment,
@@ -74,6 +76,20 @@ pub fn change(home: &Home, name: &str, changes: &[Change]) -> Result<Branch, Bra
         }
         Ok(row.clone())
     })
+}
+
+/// What backlot does not run it does not change.
+fn require_possible(row: &Branch, change: &Change) -> Result<(), BranchError> {
+    if row.place == Place::Own {
+        return Ok(());
+    }
+    match change {
+        Change::Protected(false) => template::require_made(row),
+        Change::Protected(true) | Change::ExpiresAt(_) | Change::UsedAt(_) => Ok(()),
+        Change::SleepAfter(_) => foreign::require_own(row, "put to sleep"),
+        Change::NewPort | Change::Port(_) => foreign::require_own(row, "set the port of"),
+        Change::Setting(..) => foreign::require_own(row, "change the settings of"),
+    }
 }
 
 fn set(row: &mut Branch, name: &str, value: Option<&str>) -> Result<(), BranchError> {
@@ -112,6 +128,7 @@ fn bad(key: &str, reason: String) -> BranchError {
 /// [`BranchError::None`], [`BranchError::NotReady`].
 pub fn rotate_password(home: &Home, name: &str) -> Result<SecretString, BranchError> {
     let branch = home.catalog().read()?.ready(name)?.clone();
+    foreign::require_own(&branch, "change the password of")?;
     let password = new_password()?;
     let scram_verifier =
         postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());

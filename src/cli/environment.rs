@@ -61,10 +61,15 @@ pub(super) fn server(
     if variable == SOURCE_URL {
         info = info.for_raw_rows();
     }
+    Ok((SecretString::from(url), with_password(info)))
+}
+
+/// The password, unless the URL had one, from `PGPASSWORD` or the password file, as libpq has it.
+pub(super) fn with_password(mut info: ConnInfo) -> ConnInfo {
     if info.password.is_none() {
         info.password = text("PGPASSWORD").or_else(|| password_file(&info)).map(SecretString::from);
     }
-    Ok((SecretString::from(url), info))
+    info
 }
 
 /// As [`server`]; None if neither names one.

@@ -34,7 +34,11 @@ const EFFECTS: &[(&str, Effect, &str)] = &[
     ("auth login", Writes, "the user's credentials file"),
     ("auth status", Reads, ""),
     ("auth logout", Destroys, "the token"),
-    ("branch create", Writes, "the project: a branch; its parent may pause for milliseconds"),
+    (
+        "branch create",
+        Writes,
+        "the project: a branch, of a foreign server a database; its parent may pause for milliseconds",
+    ),
     ("branch list", Reads, ""),
     ("branch tree", Reads, ""),
     ("branch describe", Reads, ""),

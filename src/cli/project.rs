@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use super::{Global, environment, proxy};
-use crate::branch::{self, Branch, BranchError, BranchState, Home, Swept};
+use crate::branch::{self, Branch, BranchError, BranchState, ForeignServer, Home, Place, Swept};
 use crate::pg::ConnInfo;
 use crate::project::{Credentials, Project, ProjectError, checked_out};
 use secrecy::{ExposeSecret, SecretString};
@@ -63,12 +63,14 @@ fn find_if_any() -> Result<Option<Project>, Failure> {
 
 /// What the branches' functions are told of the world.
 pub(super) fn home(project: &Project) -> Home {
+    let foreign = project.file.foreign();
     Home {
         project: project.file.name.clone(),
         state: project.state.clone(),
         cache: environment::cache_dir(),
         search: environment::search(),
         now: environment::now(),
+        foreign: foreign.map(|info| ForeignServer::new(environment::with_password(info))),
     }
 }
 
@@ -150,6 +152,13 @@ pub(super) fn ready_branch(
 
 /// The URL of a branch, for applications.
 pub(super) fn url(home: &Home, branch: &Branch) -> Result<SecretString, Failure> {
+    match branch.place {
+        Place::Own => own_url(home, branch),
+        Place::Foreign { .. } => Ok(branch::foreign_url(home, branch)?),
+    }
+}
+
+fn own_url(home: &Home, branch: &Branch) -> Result<SecretString, Failure> {
     let credentials = Credentials::read(&home.state).map_err(BranchError::from)?;
     let password = credentials.password(&branch.id).ok_or_else(|| {
         Failure::missing(format!("the password of branch {} is lost", branch.name))
@@ -165,8 +174,7 @@ pub(super) fn server() -> Result<Option<(SecretString, ConnInfo)>, Failure> {
     let home = home(&project);
     branch::require_mounted(&home)?;
     let branch = ready_branch(&project, &home, chosen().branch.as_deref())?;
-    tokio::task::block_in_place(|| branch::wake(&home, &branch))?;
-    tokio::task::block_in_place(|| proxy::attend_blocking(&project, &home, &branch))?;
+    tokio::task::block_in_place(|| proxy::reach_blocking(&project, &home, &branch))?;
     let url = url(&home, &branch)?;
     let info = ConnInfo::parse(url.expose_secret())?;
     Ok(Some((url, info)))
@@ -185,6 +193,17 @@ pub(super) fn unnamed_protected() -> Result<Option<String>, Failure> {
     let Some(project) = find_if_any()? else { return Ok(None) };
     let branch = branch(&project, &home(&project), None)?;
     Ok(Some(branch.name).filter(|_| branch.protected))
+}
+
+/// A database that backlot did not make is not replaced by a clone either, named or not.
+pub(super) fn check_replace(has_url: bool) -> Result<(), Failure> {
+    // A branch that was named goes before the variable.
+    if has_url && !is_branch_named() {
+        return Ok(());
+    }
+    let Some(project) = find_if_any()? else { return Ok(()) };
+    let branch = branch(&project, &home(&project), chosen().branch.as_deref())?;
+    Ok(branch::require_made(&branch)?)
 }
 
 /// A clone is not put into a protected branch that nobody named.

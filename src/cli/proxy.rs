@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::project::{self, blocking};
 use super::{Global, environment, output};
-use crate::branch::{self, Branch, BranchState, Change, Home};
+use crate::branch::{self, Branch, BranchError, BranchState, Change, Home, Place};
 use crate::project::Project;
 use crate::proxy::{self, Launch, ProxyError};
 use clap::Subcommand;
@@ -34,11 +34,38 @@ pub(super) async fn run(verb: &ProxyVerb, global: &Global) -> Result<(), Failure
     }
 }
 
-/// Sees to it that the branch can be connected to by its URL.
+/// Sees to it that the branch can be connected to by its URL; its server need not run.
 pub(super) async fn attend(project: &Project, home: &Home, branch: &Branch) -> Result<(), Failure> {
     let (home, branch, launch) = (home.clone(), branch.clone(), launch(project)?);
-    blocking(move || Ok(proxy::ensure(&home, &launch, &branch))).await??;
-    Ok(())
+    blocking(move || ensure(&home, &launch, &branch)).await?
+}
+
+/// As [`attend`]; its server runs.
+pub(super) async fn reach(project: &Project, home: &Home, branch: &Branch) -> Result<(), Failure> {
+    {
+        let (home, branch) = (home.clone(), branch.clone());
+        blocking(move || wake(&home, &branch)).await?;
+    }
+    attend(project, home, branch).await
+}
+
+fn wake(home: &Home, branch: &Branch) -> Result<(), BranchError> {
+    match branch.place {
+        Place::Own => branch::wake(home, branch).map(drop),
+        // Others see to that it runs.
+        Place::Foreign { .. } => Ok(()),
+    }
+}
+
+fn ensure(
+    home: &Home,
+    launch: &Launch,
+    branch: &Branch,
+) -> Result<Result<(), Failure>, BranchError> {
+    match branch.place {
+        Place::Own => Ok(proxy::ensure(home, launch, branch).map(drop).map_err(Failure::from)),
+        Place::Foreign { .. } => branch::foreign_answers(home, branch).map(Ok),
+    }
 }
 
 /// As [`attend`], for a branch whose URL nobody knows yet: it may get another port.
@@ -47,6 +74,10 @@ pub(super) async fn attend_new(
     home: &Home,
     branch: Branch,
 ) -> Result<Branch, Failure> {
+    if !branch.place.is_own() {
+        attend(project, home, &branch).await?;
+        return Ok(branch);
+    }
     let (home, launch) = (home.clone(), launch(project)?);
     let attended = blocking(move || {
         let mut branch = branch;
@@ -63,14 +94,14 @@ pub(super) async fn attend_new(
     Ok(attended.await??)
 }
 
-/// As [`attend`], for verbs that wait for servers anyway.
-pub(super) fn attend_blocking(
+/// As [`reach`], for verbs that wait for servers anyway.
+pub(super) fn reach_blocking(
     project: &Project,
     home: &Home,
     branch: &Branch,
 ) -> Result<(), Failure> {
-    proxy::ensure(home, &launch(project)?, branch)?;
-    Ok(())
+    wake(home, branch)?;
+    ensure(home, &launch(project)?, branch)?
 }
 
 fn launch(project: &Project) -> Result<Launch, Failure> {
@@ -84,7 +115,8 @@ fn launch(project: &Project) -> Result<Launch, Failure> {
 async fn start(global: &Global) -> Result<(), Failure> {
     let (project, home) = project::opened(global).await?;
     let rows = home.catalog().read()?.branches;
-    for branch in rows.iter().filter(|branch| branch.state == BranchState::Ready) {
+    let is_ours = |branch: &&Branch| branch.state == BranchState::Ready && branch.place.is_own();
+    for branch in rows.iter().filter(is_ours) {
         attend(&project, &home, branch).await?;
     }
     status(global).await
@@ -101,11 +133,19 @@ async fn stop(global: &Global) -> Result<(), Failure> {
 
 async fn status(global: &Global) -> Result<(), Failure> {
     let home = project::home(&project::find(global)?);
-    let status = blocking(move || Ok(proxy::status(&home))).await??;
+    let status = {
+        let home = home.clone();
+        blocking(move || Ok(proxy::status(&home))).await??
+    };
     if global.json {
         return output::json(&json!({"running": status.is_some(), "proxy": status}));
     }
-    let Some(status) = status else { return output::line("the proxy does not run") };
+    let Some(status) = status else {
+        return output::line(match home.foreign {
+            None => "the proxy does not run",
+            Some(_) => "no proxy is needed: the project's server is not backlot's",
+        });
+    };
     output::line(&format!("the proxy runs as process {}", status.pid))?;
     for port in &status.ports {
         output::line(&format!("listens on {}:{port}", branch::LOOPBACK))?;

@@ -3,7 +3,7 @@
 use super::branch::{condition, document};
 use super::failure::Failure;
 use super::{Global, environment, output, project};
-use crate::branch::{self, BranchError};
+use crate::branch::{self, Branch, BranchError};
 use crate::project::{Tokens, checked_out};
 use serde_json::json;
 
@@ -13,7 +13,8 @@ pub(super) async fn run(global: &Global) -> Result<(), Failure> {
     let id = checked_out(&project).map_err(BranchError::from)?;
     let id = id.unwrap_or_else(|| project.file.default_branch.clone());
     let current = branches.iter().find(|branch| branch.id == id || branch.name == id);
-    let running = branches.iter().filter(|branch| branch::is_running(&home, branch)).count();
+    let is_running = |branch: &&Branch| condition(&home, branch) == "running";
+    let running = branches.iter().filter(is_running).count();
     let logged_in = match &project.file.server {
         None => None,
         Some(server) => {
@@ -26,6 +27,7 @@ pub(super) async fn run(global: &Global) -> Result<(), Failure> {
             "project": {
                 "name": project.file.name, "folder": project.folder,
                 "postgres": project.file.postgres, "server": project.file.server,
+                "foreign_server": project.file.foreign_server,
                 "default_branch": project.file.default_branch, "is_logged_in": logged_in,
             },
             "checked_out": current.map(|branch| document(&home, branch, Some(&id))),
@@ -35,12 +37,11 @@ pub(super) async fn run(global: &Global) -> Result<(), Failure> {
     output::line(&format!("project {} in {}", project.file.name, project.folder.display()))?;
     match current {
         Some(branch) => output::line(&format!(
-            "branch {} ({}), PostgreSQL {} on {}:{}",
+            "branch {} ({}), PostgreSQL {} on {}",
             branch.name,
             condition(&home, branch),
             branch.postgres_version,
-            branch::LOOPBACK,
-            branch.port
+            branch::address(branch)
         ))?,
         None if branches.is_empty() => {
             output::line("there is no branch: `backlot init` makes the default one")?;

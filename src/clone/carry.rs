@@ -4,7 +4,7 @@
 //! Grants that a grantee has passed on come from the owner afterwards. Comment, tablespace and
 //! connection limit are not carried over.
 
-use crate::pg::{Error, Ident, Literal, Session};
+use crate::pg::{Error, Ident, Session, set_clause};
 
 /// Owner, whether the access list is other than the default, and its entries: grantee (`NULL` is
 /// PUBLIC), privilege, whether with grant option.
@@ -22,17 +22,6 @@ const SETTINGS: &str = "select r.rolname::text, c.setting from pg_catalog.pg_db_
      left join pg_catalog.pg_roles r on r.oid = s.setrole \
      cross join lateral pg_catalog.unnest(s.setconfig) with ordinality as c(setting, place) \
      where d.datname = $1 and (s.setrole = 0 or r.rolname is not null) order by 1 nulls first, c.place";
-
-/// Settings whose value is a list of quoted names (`GUC_LIST_QUOTE` in `guc_tables.c`): each name is
-/// written as a constant of its own, as `pg_dump` does.
-const LISTS: [&str; 6] = [
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
-];
 
 /// One statement, and what it is for, in words.
 struct Step {
@@ -104,42 +93,15 @@ fn set(role: Option<&str>, setting: &str, database: &str) -> Option<Step> {
         Some(role) => (format!("role {} in ", Ident(role)), format!(" of {role}")),
         None => (String::new(), String::new()),
     };
-    let value = if LISTS.contains(&name) {
-        names(value).iter().map(|name| Literal(name).to_string()).collect::<Vec<_>>().join(", ")
-    } else {
-        Literal(value).to_string()
-    };
     Some(Step {
         what: format!("the setting {name}{who}"),
-        statement: format!(
-            "alter {whose}database {} set {} to {value}",
-            Ident(database),
-            Ident(name)
-        ),
+        statement: format!("alter {whose}database {} {}", Ident(database), set_clause(name, value)),
     })
-}
-
-/// `a, "b ""c"` as `SplitGUCList` (varlena.c) reads it.
-fn names(list: &str) -> Vec<String> {
-    let (mut names, mut name) = (Vec::new(), String::new());
-    let mut is_quoted = false;
-    let mut characters = list.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if is_quoted && characters.next_if_eq(&'"').is_some() => name.push('"'),
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => names.push(std::mem::take(&mut name)),
-            ' ' if !is_quoted => {}
-            other => name.push(other),
-        }
-    }
-    names.push(name);
-    names
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{names, set};
+    use super::set;
 
     #[test]
     fn a_setting_is_written_as_it_was() {
@@ -157,11 +119,5 @@ mod tests {
             statement(None, r#"search_path="""#),
             r#"alter database "da""ta" set "search_path" to ''"#
         );
-    }
-
-    #[test]
-    fn a_list_of_names_is_taken_apart() {
-        assert_eq!(names(r#"a, "b, ""c""#), ["a", "b, \"c"]);
-        assert_eq!(names(r#""""#), [""]);
     }
 }

@@ -16,6 +16,19 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// As libpq calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 /// `channel_binding`: whether a password is only good on this very TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelBinding {
@@ -24,6 +37,16 @@ pub enum ChannelBinding {
     Prefer,
     /// Nothing but SCRAM-SHA-256-PLUS: who is in the middle learns nothing, whatever `sslmode`.
     Require,
+}
+
+impl ChannelBinding {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+        }
+    }
 }
 
 /// A parsed connection string. `Display` and `Debug` never show the password.
@@ -159,25 +182,13 @@ impl ConnInfo {
     /// The environment that makes libpq programs (`pg_dump`, `pg_restore`, `psql`) connect here.
     /// The password travels in the child's environment, never in its arguments.
     pub fn libpq_env(&self) -> Vec<(&'static str, String)> {
-        let mode = match self.sslmode {
-            SslMode::Disable => "disable",
-            SslMode::Prefer => "prefer",
-            SslMode::Require => "require",
-            SslMode::VerifyCa => "verify-ca",
-            SslMode::VerifyFull => "verify-full",
-        };
-        let binding = match self.channel_binding {
-            ChannelBinding::Disable => "disable",
-            ChannelBinding::Prefer => "prefer",
-            ChannelBinding::Require => "require",
-        };
         let mut env = vec![
             ("PGHOST", self.host.clone()),
             ("PGPORT", self.port.to_string()),
             ("PGUSER", self.user.clone()),
             ("PGDATABASE", self.dbname.clone()),
-            ("PGSSLMODE", mode.to_owned()),
-            ("PGCHANNELBINDING", binding.to_owned()),
+            ("PGSSLMODE", self.sslmode.name().to_owned()),
+            ("PGCHANNELBINDING", self.channel_binding.name().to_owned()),
             ("PGCONNECT_TIMEOUT", self.connect_timeout_s.to_string()),
             ("PGAPPNAME", "backlot".to_owned()),
         ];
@@ -188,6 +199,46 @@ impl ConnInfo {
             env.push(("PGPASSWORD", password.expose_secret().to_owned()));
         }
         env
+    }
+
+    /// The same server, role and database; the password is asked for elsewhere.
+    #[must_use]
+    pub fn without_password(&self) -> Self {
+        Self { password: None, ..self.clone() }
+    }
+
+    /// A URL that says everything that is not the default, also how TLS is used and the password.
+    pub fn to_url(&self) -> SecretString {
+        let mut url = format!("postgresql://{}", percent_encoded(&self.user));
+        if let Some(password) = &self.password {
+            url.extend([":", &percent_encoded(password.expose_secret())]);
+        }
+        url.push('@');
+        let mut query = Vec::new();
+        if self.is_unix_socket() {
+            query.extend([("host", self.host.clone()), ("port", self.port.to_string())]);
+        } else if self.host.contains(':') {
+            url.extend(["[", &self.host, "]:", &self.port.to_string()]);
+        } else {
+            url.extend([&self.host, ":", &self.port.to_string()]);
+        }
+        url.extend(["/", &percent_encoded(&self.dbname)]);
+        if self.sslmode != SslMode::Prefer {
+            query.push(("sslmode", self.sslmode.name().to_owned()));
+        }
+        if let Some(path) = &self.sslrootcert {
+            query.push(("sslrootcert", path.to_string_lossy().into_owned()));
+        }
+        if self.channel_binding != ChannelBinding::Prefer {
+            query.push(("channel_binding", self.channel_binding.name().to_owned()));
+        }
+        if self.connect_timeout_s != DEFAULT_CONNECT_TIMEOUT_S {
+            query.push(("connect_timeout", self.connect_timeout_s.to_string()));
+        }
+        for (at, (key, value)) in query.iter().enumerate() {
+            url.extend([if at == 0 { "?" } else { "&" }, key, "=", &percent_encoded(value)]);
+        }
+        url.into()
     }
 
     /// A URL without the password, for people.
@@ -354,6 +405,20 @@ mod tests {
         assert_eq!(ConnInfo::parse(&socket.to_string()).unwrap().host, "/tmp/s");
         let words = ConnInfo::parse(r"host=h user='o\'k' dbname = d").unwrap();
         assert_eq!((words.user.as_str(), words.dbname.as_str()), ("o'k", "d"));
+    }
+
+    #[test]
+    fn a_url_that_was_written_is_read_as_the_same() {
+        for text in [
+            "postgresql://u%40x:p%2Fw@[::1]:6543/my%20db?sslmode=verify-full&sslrootcert=%2Fca.pem",
+            "postgresql://u@h:5432/d?channel_binding=require&connect_timeout=3",
+            "postgresql://u@/d?host=%2Ftmp%2Fs&port=5432",
+        ] {
+            assert_eq!(ConnInfo::parse(text).unwrap().to_url().expose_secret(), text);
+        }
+        let without = ConnInfo::parse("postgres://u:p@h/d?sslmode=require").unwrap();
+        let without = without.without_password().to_url();
+        assert_eq!(without.expose_secret(), "postgresql://u@h:5432/d?sslmode=require");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod oid;
 pub mod pgoutput;
 mod replication;
 mod session;
+mod setting;
 mod tls;
 mod waker;
 mod wire;
@@ -27,5 +28,6 @@ pub use replication::{
     WalMessages, WalStream,
 };
 pub use session::Session;
+pub(crate) use setting::set_clause;
 pub use waker::Waker;
 pub use wire::{Buffer, Chunk, Interrupt, Parameters, Reply, Wire, whole_frames};

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use super::{ProjectError, write_whole};
 use crate::document::{Diagnostic, Node, Place, Tree, read_yaml, suggest};
+use crate::pg::ConnInfo;
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,12 @@ pub struct ProjectFile {
     pub default_branch: String,
     /// A team's server. None: everything is on this machine.
     pub server: Option<String>,
+    /// URL of a database of a server that others run, without the password: its branches are
+    /// databases there. None: the project has servers of its own.
+    pub foreign_server: Option<String>,
 }
 
-const KEYS: [&str; 4] = ["name", "postgres", "default_branch", "server"];
+const KEYS: [&str; 5] = ["name", "postgres", "default_branch", "server", "foreign_server"];
 /// Of a name; it becomes part of names of servers.
 const NAME_LIMIT: usize = 63;
 
@@ -34,14 +38,17 @@ impl ProjectFile {
     pub fn write(&self, path: &Path) -> Result<(), ProjectError> {
         // JSON strings are YAML strings.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        let server = self.server.as_ref().map(|server| format!("server: {}\n", quoted(server)));
+        let line = |key: &str, value: &Option<String>| {
+            value.as_ref().map_or_else(String::new, |value| format!("{key}: {}\n", quoted(value)))
+        };
         let text = format!(
             "# The project of this folder (backlot). Commit this file.\n\
-             name: {}\npostgres: {}\ndefault_branch: {}\n{}",
+             name: {}\npostgres: {}\ndefault_branch: {}\n{}{}",
             quoted(&self.name),
             self.postgres,
             quoted(&self.default_branch),
-            server.unwrap_or_default(),
+            line("server", &self.server),
+            line("foreign_server", &self.foreign_server),
         );
         write_whole(path, &text, 0o644)
     }
@@ -57,13 +64,14 @@ impl ProjectFile {
             ));
         };
         let (mut name, mut postgres, mut server) = (None, None, None);
-        let mut default_branch = None;
+        let (mut default_branch, mut foreign_server) = (None, None);
         for (key, value) in entries {
             match key.text.as_str() {
                 "name" => name = Some(text_of(value, file)?),
                 "postgres" => postgres = Some(number_of(value, file)?),
                 "default_branch" => default_branch = Some(text_of(value, file)?),
                 "server" => server = Some(text_of(value, file)?),
+                "foreign_server" => foreign_server = Some(url_of(value, file)?),
                 other => {
                     let known = suggest(other, KEYS);
                     let message = format!("`{other}` is no key of a project");
@@ -80,8 +88,30 @@ impl ProjectFile {
             postgres: postgres.ok_or_else(|| missing("postgres"))?,
             default_branch: default_branch.unwrap_or_else(|| "main".to_owned()),
             server,
+            foreign_server,
         })
     }
+
+    /// The server that others run, if the project is on one. No password.
+    ///
+    /// # Panics
+    /// On a `foreign_server` that is no URL: reading the file refuses one.
+    pub fn foreign(&self) -> Option<ConnInfo> {
+        let url = self.foreign_server.as_deref()?;
+        Some(ConnInfo::parse(url).expect("checked when it was read, or written by `to_url`"))
+    }
+}
+
+/// A URL that may be committed.
+fn url_of(node: &Node, file: &str) -> Result<String, Diagnostic> {
+    let text = text_of(node, file)?;
+    let wrong = |message: String| Diagnostic::error(file, node.place, message);
+    let info = ConnInfo::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    if info.password.is_some() {
+        return Err(wrong("a password does not belong into a file that is committed".to_owned())
+            .with_hint("take it out; `backlot init --on` with the whole URL keeps it beside"));
+    }
+    Ok(text)
 }
 
 fn text_of(node: &Node, file: &str) -> Result<String, Diagnostic> {
@@ -130,6 +160,7 @@ mod tests {
             postgres: 18,
             default_branch: "main".into(),
             server: Some("https://team.example".into()),
+            foreign_server: Some("postgresql://dev@db.example:5432/app".into()),
         };
         file.write(&path).unwrap();
         assert_eq!(ProjectFile::read(&path).unwrap(), file);
@@ -142,5 +173,7 @@ mod tests {
         assert!(message("name: a\nposgres: 15\n").contains("did you mean `postgres`?"));
         assert!(message("name: a\npostgres: new\n").contains("p.yaml:2:11"));
         assert!(message("name: a\n").contains("`postgres` is missing"));
+        let secret = message("name: a\npostgres: 15\nforeign_server: postgres://u:hunter2@h/d\n");
+        assert!(secret.contains("p.yaml:3:17") && !secret.contains("hunter2"), "{secret}");
     }
 }

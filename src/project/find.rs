@@ -113,6 +113,7 @@ mod tests {
             postgres: 15,
             default_branch: "main".into(),
             server: None,
+            foreign_server: None,
         };
         Project::create(&home, &file, false).unwrap();
         let found = Project::find(&below).unwrap();

@@ -134,8 +134,9 @@ impl Doors {
                 return self.status(Vec::new());
             }
         };
-        let ready: Vec<Branch> =
-            rows.into_iter().filter(|branch| branch.state == BranchState::Ready).collect();
+        let is_served =
+            |branch: &Branch| branch.state == BranchState::Ready && branch.place.is_own();
+        let ready: Vec<Branch> = rows.into_iter().filter(is_served).collect();
         let ids: BTreeSet<&str> = ready.iter().map(|branch| branch.id.as_str()).collect();
         let gone = self.open.extract_if(.., |id, _| !ids.contains(id.as_str()));
         self.leaving.extend(gone.map(|(_, door)| {

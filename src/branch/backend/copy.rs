@@ -9,7 +9,7 @@ use std::{
 use super::{Backend, BackendKind, BranchError, make_dir, remove_tree};
 use crate::branch::tree::{Job, Tree};
 
-pub(super) struct Copy;
+pub(in crate::branch) struct Copy;
 
 /// By `copy_file_range`, which std uses between files: nothing passes through this process, and
 /// filesystems that can share blocks do.

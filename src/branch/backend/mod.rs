@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::tree::Job;
 use super::{BranchError, Home};
 
-pub(super) use copy::copy_file;
+pub(super) use copy::{Copy, copy_file};
+pub(super) use subvolume::Subvolume;
 
 /// The ways, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +28,19 @@ pub enum BackendKind {
     Reflink,
     /// A copy.
     Copy,
+    /// CREATE DATABASE … TEMPLATE, on a server that is not ours.
+    Template,
 }
 
 impl BackendKind {
-    pub const ALL: [Self; 3] = [Self::Subvolume, Self::Reflink, Self::Copy];
+    pub const ALL: [Self; 4] = [Self::Subvolume, Self::Reflink, Self::Copy, Self::Template];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Subvolume => "subvolume",
             Self::Reflink => "reflink",
             Self::Copy => "copy",
+            Self::Template => "template",
         }
     }
 
@@ -48,15 +52,17 @@ impl BackendKind {
     pub fn shares_blocks(self) -> bool {
         match self {
             Self::Subvolume | Self::Reflink => true,
-            Self::Copy => false,
+            Self::Copy | Self::Template => false,
         }
     }
 
-    pub(super) fn backend(self) -> &'static dyn Backend {
+    /// None where there is no data directory of ours.
+    pub(super) fn backend(self) -> Option<&'static dyn Backend> {
         match self {
-            Self::Subvolume => &subvolume::Subvolume,
-            Self::Reflink => &reflink::Reflink,
-            Self::Copy => &copy::Copy,
+            Self::Subvolume => Some(&subvolume::Subvolume),
+            Self::Reflink => Some(&reflink::Reflink),
+            Self::Copy => Some(&copy::Copy),
+            Self::Template => None,
         }
     }
 }
@@ -105,25 +111,27 @@ pub(super) struct Probe {
 }
 
 /// The best way that works for the project's branches. Asked once per filesystem.
-pub(super) fn best(home: &Home) -> Result<BackendKind, BranchError> {
+pub(super) fn best(home: &Home) -> Result<&'static dyn Backend, BranchError> {
     let dir = home.state.branches();
     let device = fs::metadata(&dir).map_err(BranchError::file("look at", &dir))?.dev();
-    if let Some(probe) = home.catalog().read()?.probe.filter(|probe| probe.device == device) {
-        return Ok(probe.kind);
+    let known = home.catalog().read()?.probe.filter(|probe| probe.device == device);
+    if let Some(backend) = known.and_then(|probe| probe.kind.backend()) {
+        return Ok(backend);
     }
-    let works = |kind: &BackendKind| match kind.backend().probe(&dir) {
+    let works = |backend: &&dyn Backend| match backend.probe(&dir) {
         Ok(()) => true,
         Err(error) => {
-            tracing::debug!(backend = %kind, %error, "backend not usable");
+            tracing::debug!(backend = %backend.kind(), %error, "backend not usable");
             false
         }
     };
-    let kind = BackendKind::ALL.into_iter().find(works).unwrap_or(BackendKind::Copy);
+    let mut backends = BackendKind::ALL.into_iter().filter_map(BackendKind::backend);
+    let backend = backends.find(works).unwrap_or(&Copy);
     home.catalog().change(|rows| {
-        rows.probe = Some(Probe { device, kind });
+        rows.probe = Some(Probe { device, kind: backend.kind() });
         Ok(())
     })?;
-    Ok(kind)
+    Ok(backend)
 }
 
 /// The way to branch off `parent`: the wanted one, or the best that fits it.
@@ -131,20 +139,24 @@ pub(super) fn choose(
     home: &Home,
     parent: &Path,
     wanted: Option<BackendKind>,
-) -> Result<BackendKind, BranchError> {
+) -> Result<&'static dyn Backend, BranchError> {
     if let Some(kind) = wanted {
-        kind.backend().probe(&home.state.branches())?;
+        let backend = kind.backend().ok_or_else(|| {
+            refused(kind, "the parent's server is backlot's own: its data directory is copied")
+        })?;
+        backend.probe(&home.state.branches())?;
         if kind == BackendKind::Subvolume && !subvolume::is_subvolume(parent) {
             let reason = "the parent's data directory is no subvolume".to_owned();
             return Err(BranchError::Backend { backend: kind, reason });
         }
-        return Ok(kind);
+        return Ok(backend);
     }
-    match best(home)? {
+    let best = best(home)?;
+    if best.kind() == BackendKind::Subvolume && !subvolume::is_subvolume(parent) {
         // Made before the directory was on btrfs: its files can share blocks all the same.
-        BackendKind::Subvolume if !subvolume::is_subvolume(parent) => Ok(BackendKind::Reflink),
-        kind @ (BackendKind::Subvolume | BackendKind::Reflink | BackendKind::Copy) => Ok(kind),
+        return Ok(&reflink::Reflink);
     }
+    Ok(best)
 }
 
 /// Nobody else can enter.

@@ -15,7 +15,7 @@ use std::{
 use super::{Backend, BackendKind, BranchError, refused, remove_tree};
 use crate::branch::tree::{Job, links_outside, prune};
 
-pub(super) struct Subvolume;
+pub(in crate::branch) struct Subvolume;
 
 /// `BTRFS_FIRST_FREE_OBJECTID`: the inode of every subvolume's root.
 const ROOT_INODE: u64 = 256;

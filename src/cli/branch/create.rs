@@ -31,7 +31,7 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     protect: bool,
     /// How the data is copied [default: the best that works here]
-    #[arg(long, value_name = "BACKEND", value_parser = ["subvolume", "reflink", "copy"])]
+    #[arg(long, value_name = "BACKEND", value_parser = ["subvolume", "reflink", "copy", "template"])]
     backend: Option<String>,
     /// Be content with a branch of this name that is there already
     #[arg(long)]
@@ -60,17 +60,10 @@ pub(super) async fn run(args: CreateArgs, global: &Global) -> Result<(), Failure
     };
     let mut created = {
         let home = home.clone();
-        blocking(move || {
-            let created = branch::create(&home, &request)?;
-            if created.existed {
-                branch::wake(&home, &created.branch)?;
-            }
-            Ok(created)
-        })
-        .await?
+        blocking(move || branch::create(&home, &request)).await?
     };
     created.branch = if created.existed {
-        proxy::attend(&project, &home, &created.branch).await?;
+        proxy::reach(&project, &home, &created.branch).await?;
         created.branch
     } else {
         proxy::attend_new(&project, &home, created.branch).await?
@@ -84,6 +77,7 @@ pub(super) async fn run(args: CreateArgs, global: &Global) -> Result<(), Failure
             "created": !created.existed,
             "subscriptions_disabled": created.subscriptions_disabled,
             "jobs_stopped": created.jobs_stopped,
+            "settings_left": created.settings_left,
             "env_file": args.env_file.path(),
             "seconds": seconds,
         }));
@@ -107,7 +101,7 @@ async fn wait_for_others(
 
 fn print(created: &Created, seconds: f64, global: &Global) -> Result<(), Failure> {
     let Created { branch, .. } = created;
-    let address = format!("{}:{}", branch::LOOPBACK, branch.port);
+    let address = branch::address(branch);
     if created.existed {
         return output::line(&format!("branch {} is there already, on {address}", branch.name));
     }
@@ -134,6 +128,12 @@ fn print(created: &Created, seconds: f64, global: &Global) -> Result<(), Failure
             output::say(&format!("{count} {what} in the branch"));
         }
     }
+    if !created.settings_left.is_empty() {
+        let names = created.settings_left.join(", ");
+        output::say(&format!(
+            "settings of the database that an administrator must give it: {names}"
+        ));
+    }
     Ok(())
 }
 
@@ -145,5 +145,7 @@ fn told(method: Method, pause_ms: u64) -> String {
         Method::Snapshot => "a snapshot; the parent went on".to_owned(),
         Method::Frozen => format!("the parent stood still for {pause_ms} ms"),
         Method::Backup => "a backup; the parent went on".to_owned(),
+        Method::Template => format!("nobody could connect to the parent for {pause_ms} ms"),
+        Method::Adopted => "it was there".to_owned(),
     }
 }

@@ -27,9 +27,7 @@ pub(super) async fn run(args: DeleteArgs, global: &Global) -> Result<(), Failure
             Err(error) => return Err(error.into()),
         }
     }
-    if let Some(branch) = wanted.iter().find(|branch| branch.protected) {
-        return Err(BranchError::Protected { name: branch.name.clone() }.into());
-    }
+    wanted.iter().try_for_each(branch::require_deletable)?;
     let names = wanted.iter().map(|branch| branch.name.clone()).collect::<Vec<_>>();
     if !names.is_empty() {
         super::super::confirm(&format!("delete {} with all data?", names.join(", ")), global)?;

@@ -14,7 +14,9 @@ pub(super) async fn run(args: Named, global: &Global) -> Result<(), Failure> {
     let checked_out = checked_out.unwrap_or_else(|| project.file.default_branch.clone());
     let files = home.state.branch(&branch.id);
     let mut document = document(&home, &branch, Some(&checked_out));
-    if let Some(members) = document.as_object_mut() {
+    if branch.place.is_own()
+        && let Some(members) = document.as_object_mut()
+    {
         members.insert("disk_bytes".into(), branch::disk_bytes(&files.data).into());
         members.insert("exclusive_bytes".into(), branch::exclusive_bytes(&home, &branch).into());
         members.insert("data_directory".into(), json!(files.data));

@@ -1,6 +1,6 @@
 //! `backlot branch logs`
 
-use crate::branch::BranchError;
+use crate::branch::{self, BranchError};
 use crate::cli::failure::Failure;
 use crate::cli::{Global, output, project};
 use crate::instance::last_lines;
@@ -22,6 +22,7 @@ const READ_BYTES: u64 = 1 << 20;
 pub(super) async fn run(args: LogsArgs, global: &Global) -> Result<(), Failure> {
     let (project, home) = project::opened(global).await?;
     let branch = project::branch(&project, &home, args.name.as_deref())?;
+    branch::require_own(&branch, "show the log of")?;
     let path = home.state.branch(&branch.id).log;
     let lines = last_lines(&path, 0, READ_BYTES, args.lines).map_err(|source| {
         Failure::from(BranchError::File { action: "read", path: path.clone(), source })

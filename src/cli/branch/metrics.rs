@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub(super) async fn run(args: Named, global: &Global) -> Result<(), Failure> {
     let (project, home) = project::opened(global).await?;
     let branch = project::ready_branch(&project, &home, args.name.as_deref())?;
+    branch::require_own(&branch, "measure")?;
     let condition = condition(&home, &branch);
     let (name, id) = (branch.name.clone(), branch.id.clone());
     // Measuring does not wake what sleeps.

@@ -17,7 +17,7 @@ mod wait_ready;
 
 use super::Global;
 use super::failure::Failure;
-use crate::branch::{self, Branch, BranchState, Home, Moment};
+use crate::branch::{self, Branch, BranchState, Database, Home, Moment};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -97,6 +97,13 @@ pub(super) fn condition(home: &Home, branch: &Branch) -> &'static str {
     match branch.state {
         BranchState::Creating => "creating",
         BranchState::Deleting => "deleting",
+        BranchState::Ready if !branch.place.is_own() => {
+            match branch::foreign_database(home, branch) {
+                Database::There => "running",
+                Database::Missing => "broken",
+                Database::Unknown => "unreachable",
+            }
+        }
         BranchState::Ready if !home.state.branch(&branch.id).data.join("PG_VERSION").exists() => {
             "broken"
         }
@@ -113,7 +120,7 @@ pub(super) fn document(home: &Home, branch: &Branch, checked_out: Option<&str>) 
         "state": branch.state, "condition": condition(home, branch),
         "is_checked_out": is_checked_out, "protected": branch.protected,
         "backend": branch.backend, "captured": branch.captured,
-        "host": branch::LOOPBACK, "port": branch.port, "database": branch.database,
+        "host": branch::host(branch), "port": branch.port, "database": branch.database,
         "user": branch.user, "postgres_version": branch.postgres_version,
         "created_at": branch.created_at, "expires_at": branch.expires_at,
         "last_used_at": branch.last_used_at, "sleep_after_seconds": branch.sleep_after_seconds,

@@ -34,6 +34,12 @@ pub(super) async fn run(verb: PoolVerb, global: &Global) -> Result<(), Failure> 
         }
         PoolVerb::Create(_) => project::opened(global).await?,
     };
+    if home.foreign.is_some() {
+        return Err(Failure::refused(
+            "a pool is for data directories, and the project's server is not backlot's",
+        )
+        .hint("its branches are databases of that server"));
+    }
     let pool = blocking(move || match verb {
         PoolVerb::Create(args) => branch::create_pool(&home, args.size).map(Some),
         PoolVerb::Mount => {

@@ -1,11 +1,9 @@
 //! `backlot branch url`
 
 use super::EnvFile;
-use crate::branch;
 use crate::cli::failure::Failure;
-use crate::cli::project::{self, blocking};
 use crate::cli::roll::versioned;
-use crate::cli::{Global, output, proxy};
+use crate::cli::{Global, output, project, proxy};
 use clap::Args;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -25,11 +23,7 @@ pub(super) async fn run(args: UrlArgs, global: &Global) -> Result<(), Failure> {
     let (project, home) = project::opened(global).await?;
     let branch = project::ready_branch(&project, &home, args.name.as_deref())?;
     // What is printed can be used.
-    {
-        let (home, branch) = (home.clone(), branch.clone());
-        blocking(move || branch::wake(&home, &branch).map(drop)).await?;
-    }
-    proxy::attend(&project, &home, &branch).await?;
+    proxy::reach(&project, &home, &branch).await?;
     let mut url = project::url(&home, &branch)?;
     if let Some(version) = &args.schema {
         url = versioned(url.expose_secret(), version).await?.into();

@@ -3,8 +3,7 @@
 use super::document;
 use crate::branch::{self, Branch, BranchState, Home};
 use crate::cli::failure::Failure;
-use crate::cli::project::{self, blocking};
-use crate::cli::{Global, output, proxy};
+use crate::cli::{Global, output, project, proxy};
 use crate::project::Project;
 use clap::Args;
 use serde_json::json;
@@ -24,11 +23,7 @@ pub(super) async fn run(args: WaitReadyArgs, global: &Global) -> Result<(), Fail
     let project = project::find(global)?;
     let home = project::home(&project);
     let branch = until_ready(&project, &home, args.name.as_deref(), global).await?;
-    {
-        let (home, branch) = (home.clone(), branch.clone());
-        blocking(move || branch::wake(&home, &branch).map(drop)).await?;
-    }
-    proxy::attend(&project, &home, &branch).await?;
+    proxy::reach(&project, &home, &branch).await?;
     if global.json {
         return output::json(&json!({"branch": document(&home, &branch, None)}));
     }

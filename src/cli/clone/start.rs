@@ -85,6 +85,9 @@ pub(in crate::cli) const GRACE: Duration = Duration::from_secs(10);
 pub(super) async fn run(args: StartArgs, global: &Global) -> Result<(), Failure> {
     let has_url = args.target_url.is_some() || environment::text("BACKLOT_TARGET_URL").is_some();
     project::check_unnamed_target(has_url)?;
+    if args.replace {
+        project::check_replace(has_url)?;
+    }
     let selection = Selection::read(&args.source)?;
     let key = environment::key(args.source.key_file.as_deref())?;
     let options = options(&args, &selection).await?;

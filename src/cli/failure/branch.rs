@@ -1,7 +1,7 @@
 //! Failures of projects and branches.
 
 use super::{Code, Failure, code_of, hint_of};
-use crate::branch::BranchError;
+use crate::branch::{BranchError, Use};
 use crate::instance::InstanceError;
 use crate::project::ProjectError;
 use crate::proxy::ProxyError;
@@ -30,7 +30,7 @@ impl From<BranchError> for Failure {
             failure = failure.caused_by(source);
         }
         failure.hint = hint;
-        failure.retryable = matches!(error, BranchError::Busy { .. });
+        failure.retryable = matches!(error, BranchError::Busy { .. } | BranchError::InUse { .. });
         failure
     }
 }
@@ -42,6 +42,10 @@ const MAKE_POOL: &str = "`sudo backlot branch pool create --size 50G` makes one"
 const POOL_EXISTS: &str = "`backlot branch pool status` shows it";
 const GOING: &str =
     "its name is free when that is done; the next command clears away what was given up";
+
+const IN_USE: &str = "PostgreSQL copies a database only while nobody is in it, and backlot disconnects nobody: \
+    end these sessions and try again, or name a parent that nobody uses (--parent-branch)";
+const ELSEWHERE: &str = "put the old address back into .backlot/project.yaml: branches do not move";
 
 fn classify(error: &BranchError) -> (Code, Option<String>) {
     let say = |hint: &str| Some(hint.to_owned());
@@ -91,6 +95,18 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::NoPool => (Code::NotFound, say(MAKE_POOL)),
         BranchError::Overtaken => (Code::Conflict, say("run it again: they are where they were")),
         BranchError::NoPort { .. } => (Code::Conflict, say("delete branches that are not needed")),
+        BranchError::Foreign { .. } => (Code::Refused, say("do that on the server itself")),
+        BranchError::NotOurs { .. } => {
+            (Code::Refused, say("what backlot did not make, it does not drop"))
+        }
+        BranchError::Elsewhere { .. } => (Code::Refused, say(ELSEWHERE)),
+        BranchError::InUse { what: Use::Copy, .. } => (Code::Conflict, say(IN_USE)),
+        BranchError::InUse { what: Use::Drop, .. } => {
+            (Code::Conflict, say("end these sessions and try again: backlot disconnects nobody"))
+        }
+        BranchError::MayNot { grant, .. } => {
+            (Code::Auth, Some(format!("as an administrator of the server: {grant}")))
+        }
         BranchError::Tool { .. } => (Code::Unreachable, None),
         BranchError::File { .. } | BranchError::Instance(_) | BranchError::OverBudget => {
             (Code::Internal, None)

@@ -10,4 +10,5 @@ mod place;
 mod pool;
 pub(crate) mod rig;
 mod scrubbed;
+mod template;
 mod verbs;
