@@ -109,7 +109,8 @@ fn options() -> ServerOptions {
     ServerOptions::scratch()
         .with("max_connections", "300")
         .with("max_wal_senders", "50")
-        .with("max_replication_slots", "50")
+        // Those of a test stay to the end of its cluster, as its databases do.
+        .with("max_replication_slots", "500")
         .with("shared_buffers", "64MB")
         .with("timezone", "UTC")
 }
