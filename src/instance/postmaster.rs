@@ -49,7 +49,8 @@ pub(super) fn running(data_dir: &Path) -> Option<PidFile> {
     owns(&file, data_dir).then_some(file)
 }
 
-fn owns(file: &PidFile, data_dir: &Path) -> bool {
+/// True while the process that the file names works in `data_dir`.
+pub(super) fn owns(file: &PidFile, data_dir: &Path) -> bool {
     if !is_alive(file.pid) {
         return false;
     }

@@ -268,7 +268,8 @@ impl Server {
     }
 
     fn signal_and_wait(&mut self, signal: Signal) -> Result<(), InstanceError> {
-        if let Some(PidFile { pid, .. }) = postmaster::running(&self.data_dir) {
+        if let Some(file) = postmaster::running(&self.data_dir) {
+            let pid = file.pid;
             postmaster::signal(pid, signal);
             let gone = || {
                 // Our own child is reaped. It need not be this postmaster: ours may have ended long
@@ -276,8 +277,8 @@ impl Server {
                 let reaped = self.child.as_mut().is_some_and(|child| {
                     child.id() == pid && matches!(child.try_wait(), Ok(Some(_)))
                 });
-                let holds = |file: PidFile| file.pid == pid;
-                reaped || !postmaster::running(&self.data_dir).is_some_and(holds)
+                // Its pid file goes before it does; until then it holds the filesystem.
+                reaped || !postmaster::owns(&file, &self.data_dir)
             };
             if !wait_until(STOP_TIMEOUT, gone) {
                 let (data_dir, waited) = (self.data_dir.clone(), STOP_TIMEOUT);
@@ -286,7 +287,6 @@ impl Server {
             tracing::debug!(data_dir = %self.data_dir.display(), pid, "server stopped");
         }
         if let Some(mut child) = self.child.take() {
-            // It is gone or going: its pid file went away first.
             child.wait().map_err(|source| self.run_error("postgres", source))?;
         }
         Ok(())
