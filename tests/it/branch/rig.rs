@@ -91,7 +91,14 @@ impl Project {
             is_ours && is_main
         };
         let pids = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        pids.filter(works).count()
+        let found = pids.filter(works).collect::<Vec<_>>();
+        // But for a moment, a new child still has its parent's.
+        let is_child = |pid: &&std::path::PathBuf| {
+            let stat = std::fs::read_to_string(pid.join("stat")).unwrap_or_default();
+            let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+            parent.is_none_or(|parent| found.iter().any(|one| one.ends_with(parent)))
+        };
+        found.iter().filter(|pid| !is_child(pid)).count()
     }
 
     /// The document of a verb that must succeed.

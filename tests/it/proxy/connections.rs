@@ -23,7 +23,7 @@ use crate::branch::rig::Project;
 use crate::support::{binaries, database, wait_for};
 
 /// What is not waited for comes within this: less than a client is held (30 s).
-const AT_ONCE: Duration = Duration::from_secs(15);
+const AT_ONCE: Duration = Duration::from_secs(25);
 
 fn with_password(url: &str, password: &str) -> String {
     let (head, tail) = url.split_once('@').unwrap();

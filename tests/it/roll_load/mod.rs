@@ -8,6 +8,8 @@ mod rig;
 mod watch;
 mod writer;
 
+pub(crate) use watch::Watch;
+
 use self::case::Case;
 use self::rig::Rig;
 use crate::support::servers;

@@ -20,28 +20,28 @@ const WAITS: &str = "select 1000 * extract(epoch from clock_timestamp() - l.wait
 
 /// The longest wait of a writer behind us.
 #[derive(Default, Debug)]
-pub(super) struct Longest {
-    pub(super) ms: f64,
-    pub(super) what: String,
+pub(crate) struct Longest {
+    pub(crate) ms: f64,
+    pub(crate) what: String,
     /// The longest time between two looks: so long the machine let us stand at least once.
-    pub(super) stall_ms: f64,
-    pub(super) looks: u32,
+    pub(crate) stall_ms: f64,
+    pub(crate) looks: u32,
 }
 
-pub(super) struct Watch {
+pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Longest>,
 }
 
 impl Watch {
-    pub(super) fn start(url: &str) -> Self {
+    pub(crate) fn start(url: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (url, until) = (url.to_owned(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || block_on(watch(&url, &until)));
         Self { stop, thread }
     }
 
-    pub(super) fn end(self) -> Longest {
+    pub(crate) fn end(self) -> Longest {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }

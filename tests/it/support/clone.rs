@@ -15,7 +15,7 @@ pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff001122334455667788
 /// Bytes of a failed test's output.
 const OUTPUT_SHOWN: usize = 4000;
 /// No clone of a test's data takes longer, even where other tests hold the machine.
-pub(crate) const CLONE_LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const CLONE_LIMIT: Duration = Duration::from_mins(5);
 
 /// `backlot clone start` with its arguments; every run of it is the same command.
 pub(crate) struct Clone {

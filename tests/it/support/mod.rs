@@ -25,8 +25,12 @@ pub(crate) use random::Random;
 
 use std::time::{Duration, Instant};
 
+/// No wait is given up before: a machine with other work stands still for many seconds at times.
+const SHORTEST_LIMIT: Duration = Duration::from_mins(2);
+
 /// Waits for a condition, with a limit that names what was awaited.
 pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let limit = limit.max(SHORTEST_LIMIT);
     let deadline = Instant::now() + limit;
     while !done() {
         assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
