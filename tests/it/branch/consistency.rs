@@ -141,3 +141,30 @@ fn an_idle_parent_is_back_at_once() {
         assert_eq!(project.json(&["status"])["running"], 2);
     }
 }
+
+/// More than any machine clones within half a second.
+const MANY_FILES: u32 = 40_000;
+
+#[test]
+fn a_parent_that_takes_too_long_to_clone_goes_on_and_is_copied_by_the_backup_api() {
+    for ground in Ground::all().into_iter().filter(|ground| ground.backend == "reflink") {
+        let project = ground.project(&binaries()[0]);
+        project.sql("main", SCHEMA);
+        let id = project.json(&["branch", "get", "main"])["id"].as_str().unwrap().to_owned();
+        let many = project.state().join("branches").join(id).join("data/many");
+        std::fs::create_dir(&many).unwrap();
+        for number in 0..MANY_FILES {
+            std::fs::write(many.join(number.to_string()), "x").unwrap();
+        }
+        let load = Load::start(&project, "main");
+        wait_for("the load", Duration::from_mins(1), || load.done() > 50);
+        let created = project.json(&ground.create("b"));
+        assert_eq!(created["branch"]["captured"]["method"], "backup", "{created}");
+        let before = load.done();
+        wait_for("the parent to go on", Duration::from_mins(1), || load.done() > before + 50);
+        load.stop();
+        assert_eq!(project.value("b", INVARIANT), "t");
+        assert_eq!(project.value("main", INVARIANT), "t");
+        assert_eq!(project.postmasters(), 2);
+    }
+}
