@@ -59,8 +59,8 @@ pub(super) struct Tree {
     files: Vec<PathBuf>,
 }
 
-/// How one file is cloned into an empty one.
-pub(super) type CloneFile = fn(&File, &File) -> io::Result<()>;
+/// How one file is cloned to a path where nothing is. Returns the clone, open for writing.
+pub(super) type CloneFile = fn(&File, &Path) -> io::Result<File>;
 
 /// What a copy of a tree is told.
 pub(super) struct Job<'a> {
@@ -183,11 +183,13 @@ pub(super) fn clone_one(
         Err(error) if error.kind() == ErrorKind::NotFound && job.is_live => return Ok(()),
         Err(error) => return Err(BranchError::file("open", from)(error)),
     };
-    let mut options = OpenOptions::new();
-    let target = options.write(true).create_new(true).mode(0o600).open(to);
-    let target = target.map_err(BranchError::file("make", to))?;
-    job.account.own_open(&target).map_err(BranchError::file("give away", to))?;
-    clone_file(&source, &target).map_err(BranchError::file("clone", from))
+    let target = clone_file(&source, to).map_err(BranchError::file("clone", from))?;
+    job.account.own_open(&target).map_err(BranchError::file("give away", to))
+}
+
+/// Makes an empty file, for nobody but us.
+pub(super) fn make_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Removes from a copy of everything what [`Tree`] leaves behind.

@@ -7,14 +7,16 @@ use std::{
 };
 
 use super::{Backend, BackendKind, BranchError, make_dir, remove_tree};
-use crate::branch::tree::{Job, Tree};
+use crate::branch::tree::{Job, Tree, make_file};
 
 pub(in crate::branch) struct Copy;
 
 /// By `copy_file_range`, which std uses between files: nothing passes through this process, and
 /// filesystems that can share blocks do.
-pub(crate) fn copy_file(mut from: &File, mut to: &File) -> io::Result<()> {
-    io::copy(&mut from, &mut to).map(drop)
+pub(crate) fn copy_file(mut from: &File, to: &Path) -> io::Result<File> {
+    let mut target = make_file(to)?;
+    io::copy(&mut from, &mut target)?;
+    Ok(target)
 }
 
 impl Backend for Copy {

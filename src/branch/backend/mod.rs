@@ -24,7 +24,7 @@ pub(super) use subvolume::Subvolume;
 pub enum BackendKind {
     /// A snapshot of a btrfs subvolume: of one moment, whatever the size.
     Subvolume,
-    /// Files that share their blocks until one of them is written (FICLONE).
+    /// Files that share their blocks until one of them is written (FICLONE, clonefile).
     Reflink,
     /// A copy.
     Copy,
@@ -192,8 +192,7 @@ fn probe_file(
     let run = || -> std::io::Result<bool> {
         let text = vec![b'p'; BYTES];
         fs::write(&from, &text)?;
-        let (source, target) = (fs::File::open(&from)?, fs::File::create(&to)?);
-        clone_file(&source, &target)?;
+        let target = clone_file(&fs::File::open(&from)?, &to)?;
         let is_same = fs::read(&to)? == text;
         std::os::unix::fs::FileExt::write_all_at(&target, b"changed", 0)?;
         Ok(is_same && fs::read(&from)? == text)

@@ -1,9 +1,15 @@
-//! Files that share their blocks, by FICLONE: xfs, btrfs, bcachefs. Linux only.
+//! Files that share their blocks: by FICLONE on xfs, btrfs and bcachefs, by clonefile(2) on APFS.
 
 use std::{fs::File, io, path::Path, process::Command};
 
 use super::{Backend, BackendKind, BranchError, make_dir, refused, remove_tree};
+#[cfg(target_os = "linux")]
+use crate::branch::tree::make_file;
 use crate::branch::tree::{Job, Tree};
+#[cfg(target_vendor = "apple")]
+use crate::instance::NO_LINK;
+#[cfg(target_vendor = "apple")]
+use std::os::unix::fs::OpenOptionsExt;
 
 pub(super) struct Reflink;
 
@@ -17,13 +23,22 @@ const XFS_MAGIC: u64 = 0x5846_5342;
 const ZFS_MAGIC: u64 = 0x2fc1_2fc1;
 
 #[cfg(target_os = "linux")]
-fn clone_file(from: &File, to: &File) -> io::Result<()> {
-    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+fn clone_file(from: &File, to: &Path) -> io::Result<File> {
+    let target = make_file(to)?;
+    rustix::fs::ioctl_ficlone(&target, from)?;
+    Ok(target)
 }
 
-/// APFS shares blocks by clonefile(2), which makes its target itself; this clones between open files.
-#[cfg(not(target_os = "linux"))]
-fn clone_file(_: &File, _: &File) -> io::Result<()> {
+/// clonefile(2) makes its target itself, with the mode of what it clones.
+#[cfg(target_vendor = "apple")]
+fn clone_file(from: &File, to: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, CloneFlags, fclonefileat};
+    fclonefileat(from, CWD, to, CloneFlags::NOFOLLOW | CloneFlags::NOOWNERCOPY)?;
+    File::options().write(true).custom_flags(NO_LINK).open(to)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn clone_file(_: &File, _: &Path) -> io::Result<File> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
