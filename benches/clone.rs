@@ -1,5 +1,5 @@
 //! `cargo bench --bench clone`: a masked clone beside `psql COPY | psql COPY` and
-//! `pg_dump | pg_restore`, in one run, on servers of its own.
+//! `pg_dump | pg_restore`, and its verification beside it, in one run, on servers of its own.
 //!
 //! Machines are noisy, so the runs alternate, medians count, and the ratios are the result.
 //! `BACKLOT_BENCH_ROWS` (2 000 000) and `BACKLOT_BENCH_RUNS` (5) make it smaller.
@@ -193,6 +193,21 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Seconds that it takes to prove the whole clone.
+    fn verify(&self) -> f64 {
+        let started = Instant::now();
+        let status = Command::new(env!("CARGO_BIN_EXE_backlot"))
+            .args(["clone", "verify", "--json", "--source-url", &self.source.url("indexed")])
+            .args(["--target-url", &self.target.url("cloned")])
+            .env("BACKLOT_KEY", KEY)
+            .stdout(Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        started.elapsed().as_secs_f64()
+    }
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
         // The guards remove what matters.
@@ -251,7 +266,7 @@ fn main() {
     }
     println!("{rows} rows, 13 columns, 8 masked; {runs} alternating runs, medians");
     let (mut pipe, mut data, mut peak) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut dump, mut whole) = (Vec::new(), Vec::new());
+    let (mut dump, mut whole, mut verify) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs {
         pipe.push(bench.plain_pipe());
         let (seconds, _, mib) = bench.clone("plain");
@@ -259,13 +274,15 @@ fn main() {
         peak.push(mib);
         dump.push(bench.dump_restore());
         whole.push(bench.clone("indexed").1);
+        verify.push(bench.verify());
         let last = |values: &[f64]| values.last().copied().unwrap_or_default();
         println!(
-            "run {run}: plain pipe {:.2} s, masked copy {:.2} s | pg_dump | pg_restore {:.2} s, whole clone {:.2} s",
+            "run {run}: plain pipe {:.2} s, masked copy {:.2} s | pg_dump | pg_restore {:.2} s, whole clone {:.2} s, verify {:.2} s",
             last(&pipe),
             last(&data),
             last(&dump),
-            last(&whole)
+            last(&whole),
+            last(&verify)
         );
     }
     let tenth = bench.clone("tenth").2;
@@ -276,6 +293,10 @@ fn main() {
     println!(
         "whole clone / pg_dump | pg_restore:       {:.2} x its speed (wanted: 1.3)",
         median(&dump) / median(&whole)
+    );
+    println!(
+        "clone verify / masked table copy:         {:.2} x its time (wanted: 2 at most)",
+        median(&verify) / median(&data)
     );
     println!(
         "peak memory: {:.0} MiB for {rows} rows, {tenth:.0} MiB for {} (wanted: 256)",
