@@ -14,7 +14,7 @@ const WRITE: &str = "with stream as (insert into backlot.stream (slot_name, sour
      dictionary_hash, config) values ($1, $2, $3, $4, $5, $6, $7, $8::text::pg_lsn, $9, $10, $11, $12)) \
      insert into backlot.checkpoint (slot_name, end_lsn) values ($1, $8::text::pg_lsn)";
 
-/// The stream of a target: written once, when its slot is made.
+/// The stream of a target: written when its slot is made; only the timeline and the rules change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamRecord {
     pub slot_name: String,

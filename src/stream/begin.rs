@@ -30,6 +30,7 @@ const END_HOLDER: &str = "select pg_catalog.pg_terminate_backend(a.pid, 5000) fr
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
+const SET_TIMELINE: &str = "update backlot.stream set timeline = $1";
 /// The columns of each table's replica identity where that is an index.
 const IDENTITIES: &str = include_str!("sql/identities.sql");
 /// What has been inserted into the log must be flushed before the walsender reads it.
@@ -83,12 +84,18 @@ pub(super) async fn begin(
         super::slot::check(&source, options, &record, checkpoint),
         Rules::load((&config, config != record.config), &options.source, known)
     );
-    checked?;
+    let timeline = checked?;
     let rules = rules?;
     let mut begun =
         Begun { source, target, record, rules: Arc::new(rules), states: BTreeMap::new() };
     begun.check_identities().await?;
     begun.read_states(status).await?;
+    if timeline != begun.record.timeline {
+        // The one that was accepted, and no later one.
+        let set = begun.target.execute(SET_TIMELINE, &[&timeline]).await;
+        set.map_err(Error::from).map_err(failed())?;
+        begun.record.timeline = timeline;
+    }
     if config != begun.record.config {
         let known = begun.rules.known.iter();
         let known = known.flat_map(|(name, columns)| known_statements(name, columns));

@@ -10,13 +10,13 @@ use crate::state::StreamRecord;
 /// Warned of when the slot keeps this part of what it may.
 const WARNINGS: [u64; 2] = [50, 80];
 
-/// Refuses a slot that is not the one that the target was made from.
+/// Refuses a slot that is not the one that the target was made from. Returns the source's timeline.
 pub(super) async fn check(
     source: &Session,
     options: &Options,
     record: &StreamRecord,
     checkpoint: Lsn,
-) -> Result<(), StreamError> {
+) -> Result<i32, StreamError> {
     let failed = || StreamError::source("look at the replication slot");
     let info = options.source.clone();
     let system = tokio::task::spawn_blocking(move || {
@@ -40,7 +40,7 @@ pub(super) async fn check(
     })?;
     let holder = wait_until_free(source, &record.slot_name).await.map_err(failed())?;
     match holder {
-        None => Ok(()),
+        None => Ok(system.timeline),
         Some(holder) => Err(StreamError::SlotBusy {
             slot_name: record.slot_name.clone(),
             holder: holder.to_string(),

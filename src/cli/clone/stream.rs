@@ -37,7 +37,7 @@ pub(in crate::cli) struct StreamArgs {
     /// Leave out what the source itself received by replication
     #[arg(long)]
     skip_replicated: bool,
-    /// Go on although the source failed over to another timeline
+    /// Go on although the source failed over to another timeline, which is the one expected from then on
     #[arg(long)]
     accept_timeline: bool,
     /// Copy tables without replica identity again this often

@@ -48,7 +48,7 @@ fn change_everything(source: &Database, stop: &AtomicBool, changes: &AtomicU64) 
             };
             // Nothing that waits for long would be bearable either.
             let change = format!(
-                "set statement_timeout = '3s'; update {table} set note = note || '.' where {column} = {id};
+                "set lock_timeout = '3s'; update {table} set note = note || '.' where {column} = {id};
                  delete from {table} where {column} = {id}; insert into {table} values ({id}, 'again')"
             );
             block_on(client.batch_execute(&change))
@@ -123,7 +123,7 @@ fn a_table_that_somebody_locks_is_waited_for_and_then_named() {
     wait_for("the publication's wait", CLONE_LIMIT, || {
         crate::support::query_value(&source, waiting) != "0"
     });
-    sql(&source, "set statement_timeout = '3s'; update t set note = 'm'; select count(*) from t");
+    sql(&source, "set lock_timeout = '3s'; update t set note = 'm'; select count(*) from t");
     block_on(holder.batch_execute("rollback")).unwrap();
     running.wait().expect_code(0);
 }
