@@ -326,6 +326,10 @@ impl Binder {
         Some(routed_target(plan, catalog.table(id), catalog))
     }
 
+    pub(super) fn is_skipped(&self, relation: &RelationName) -> bool {
+        self.route(relation) == Route::Skip
+    }
+
     fn route(&self, relation: &RelationName) -> Route {
         match self.states.get(relation) {
             Some(TableState::Stale | TableState::Resyncing) => Route::Skip,

@@ -204,6 +204,8 @@ impl Pipeline {
                 }
                 let (binding, way) = self.binder.bind(&shape).map_err(unbound)?;
                 self.machine.bind(shape, binding, way);
+                // Its other partitions may have been given up with it.
+                self.machine.skip(|name| self.binder.is_skipped(name));
             }
             return Ok(());
         }

@@ -356,6 +356,28 @@ fn changes_of_a_stale_or_uncloned_table_are_dropped() {
 }
 
 #[test]
+fn a_relation_bound_anew_goes_one_way_in_all_its_shapes() {
+    let mut rig = Rig::new(0);
+    rig.bind_routed(11, "root", 2);
+    rig.bind_routed(12, "root", 2);
+    rig.start(50).streamed(50, 2, "old shape").streamed(50, 11, "a").stop();
+    let mut altered = model::shape(2, "t2");
+    altered.columns[0].name = "w".into();
+    rig.machine.bind(altered, model::followed("t2", "t2", 1), Route::Skip);
+    rig.machine.bind(model::shape(11, "t11"), Binding::Dropped, Route::Skip);
+    // The source changed it back.
+    assert!(rig.machine.recognise(&model::shape(2, "t2")));
+    rig.begin(100, 1).insert(2, "back").insert(12, "sibling").commit(100, 110);
+    rig.start(50).streamed(50, 12, "b").stop().stream_commit(50, 120, 130);
+    rig.machine.close_if_due(NOW, Applier::Idle);
+    assert_eq!(applied(&handed(rig.actions())[0]), ["12+sibling", "12+b"]);
+    rig.machine.skip(|name| *name == model::name("t12"));
+    rig.begin(140, 1).insert(12, "given up").insert(1, "c").commit(140, 150);
+    rig.machine.close_if_due(later(10), Applier::Idle);
+    assert_eq!(applied(&handed(rig.actions())[0]), ["1+c"]);
+}
+
+#[test]
 fn a_spooled_table_keeps_its_changes_apart_until_they_are_asked_for() {
     let mut rig = Rig::with(0, 1024, false);
     let spool = rig.machine.start_spool(&model::name("t2"));

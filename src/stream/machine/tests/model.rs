@@ -39,7 +39,7 @@ pub(super) fn shape(oid: u32, relation: &str) -> Shape {
     Shape { oid: Oid(oid), name: name(relation), replica_identity, columns: vec![column] }
 }
 
-fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
+pub(super) fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let column = BoundColumn {
         name: "v".into(),
