@@ -459,7 +459,8 @@ impl Pipeline {
                 .map_err(|e| Err(e.into()))?;
             return Ok(Err(reason));
         }
-        self.machine.close();
+        // What was spooled is behind the checkpoint, or it would be sent once more.
+        self.machine.close_and_advance(self.now());
         self.act()?;
         self.wait_idle()?;
         let swapped = self.put_in_place(unit, *buffer, statements);

@@ -243,11 +243,17 @@ impl Machine {
                 return true;
             }
         }
+        self.close_and_advance(now);
+        false
+    }
+
+    /// Hands over what is complete and moves the checkpoint to the end of what was seen, also
+    /// where nothing of that was handed over. At a boundary only.
+    pub(in crate::stream) fn close_and_advance(&mut self, now: Duration) {
         self.close();
         if self.passed > self.handed {
             self.advance(now);
         }
-        false
     }
 
     /// True if a complete transaction waits to be handed over.

@@ -398,6 +398,20 @@ fn a_spooled_table_keeps_its_changes_apart_until_they_are_asked_for() {
 }
 
 #[test]
+fn what_is_only_spooled_is_behind_the_checkpoint_when_it_is_asked_for() {
+    let mut rig = Rig::new(0);
+    let spool = rig.machine.start_spool(&model::name("t2"));
+    rig.begin(100, 1).insert(2, "a").commit(100, 110);
+    rig.machine.close_and_advance(NOW);
+    assert!(matches!(rig.actions().as_slice(), [Action::Advance(Lsn(110))]));
+    rig.machine.take_spool(spool);
+    assert!(!handed(rig.actions()).is_empty());
+    rig.begin(110, 1).insert(1, "b").insert(2, "c").commit(110, 120);
+    rig.machine.close_and_advance(NOW);
+    assert!(matches!(rig.actions().as_slice(), [Action::Hand { .. }]), "its mark moves it");
+}
+
+#[test]
 fn messages_out_of_turn_end_the_session() {
     type Step = fn(&mut Rig);
     let wrong: [Step; 7] = [
