@@ -138,9 +138,7 @@ impl Resync<'_> {
         };
         let copied = self.copy_rows(snapshot, &rules).await;
         let swapped = match copied {
-            Ok((rows, columns)) => {
-                self.swap(&staging, &columns, &rules, spooled).await.map(|()| rows)
-            }
+            Ok(copy) => self.swap(&staging, &copy, &rules, spooled).await.map(|()| copy.rows),
             Err(error) => {
                 drop(requests.orders.send(Order::DropSpool(spooled)));
                 Err(error)
@@ -174,12 +172,11 @@ impl Resync<'_> {
         Ok(Arc::new(rules.knowing([(evolution.root, evolution.known)])?))
     }
 
-    /// Returns the rows and the columns that were copied.
     async fn copy_rows(
         &self,
         snapshot: SourceSnapshot,
         rules: &Arc<Rules>,
-    ) -> Result<(u64, Vec<String>), StreamError> {
+    ) -> Result<Copy, StreamError> {
         let failed = || StreamError::source("look whether the table was truncated");
         let before = snapshot.files(&self.requests.source).await.map_err(failed())?;
         let (source, target_info) = (self.requests.source.clone(), self.requests.target.clone());
@@ -209,7 +206,7 @@ impl Resync<'_> {
     async fn swap(
         &self,
         staging: &str,
-        columns: &[String],
+        copy: &Copy,
         rules: &Rules,
         spooled: Spooled,
     ) -> Result<(), StreamError> {
@@ -224,10 +221,13 @@ impl Resync<'_> {
             .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)));
         let insert_only = insert_only.collect::<HashSet<_>>();
         let to = self.unit.target.sql();
+        // Rows of inheritance children are none of the copy's.
+        let only = if copy.is_partitioned { "" } else { "only " };
+        let columns = copy.columns.as_slice();
         let list = columns.iter().map(|name| Ident(name).to_string()).collect::<Vec<_>>();
         let list = list.join(", ");
         let mut statements = vec![
-            format!("delete from {to}"),
+            format!("delete from {only}{to}"),
             format!(
                 "insert into {to} ({list}) overriding system value select {list} from {staging}"
             ),
@@ -258,6 +258,14 @@ impl Resync<'_> {
             Err(_) => Err(StreamError::Ended),
         }
     }
+}
+
+/// What was copied into the staging table.
+struct Copy {
+    rows: u64,
+    columns: Vec<String>,
+    /// The target table's rows are all its partitions'.
+    is_partitioned: bool,
 }
 
 /// Ends the copy with the task that waits for it.
@@ -302,7 +310,7 @@ fn copy_unit(
     snapshot: SourceSnapshot,
     (rules, key): (&Rules, &crate::transform::key::RootKey),
     abort: &Abort,
-) -> Result<(u64, Vec<String>), StreamError> {
+) -> Result<Copy, StreamError> {
     let mut wire =
         Wire::connect(target, NAME).map_err(StreamError::target("connect to the target"))?;
     let failed = StreamError::target("read the target's catalog");
@@ -326,7 +334,7 @@ fn copy_unit(
         let job = Copied { table, plan, positions: &copied, columns: &columns, staging };
         rows += job.run(&mut lane, key)?;
     }
-    Ok((rows, columns))
+    Ok(Copy { rows, columns, is_partitioned: to.is_partitioned })
 }
 
 /// Columns that both have. One that only the target has would be left without values.

@@ -544,3 +544,17 @@ fn a_slot_that_is_dropped_under_the_stream_ends_it() {
     });
     assert!(running.wait().expect_code(7).stderr.contains("slot"));
 }
+
+#[test]
+fn copying_an_inheritance_parent_again_leaves_the_rows_of_its_children() {
+    let schema = format!(
+        "{SCHEMA} create table shapes (id int primary key, size int);
+         create table circles (primary key (id)) inherits (shapes);
+         insert into shapes values (1, 10), (2, 20); insert into circles values (3, 30), (4, 40)"
+    );
+    let pair = pair("inherited", &schema, RULES);
+    sql(&pair.target, "update only shapes set size = 11 where id = 1");
+    pair.follow.run("resync", &["public.shapes"]).expect_code(0);
+    pair.assert_rows("select id, size from only shapes order by 1");
+    pair.assert_rows("select id, size from circles order by 1");
+}
