@@ -320,6 +320,20 @@ impl Binder {
         self.write_state(relation, TableState::Stale, Some(reason))
     }
 
+    /// Gives up all tables whose rows are written to this one.
+    pub(super) fn give_up_target(
+        &mut self,
+        target: &RelationName,
+        reason: &str,
+    ) -> Result<(), BindError> {
+        let rules = Arc::clone(&self.rules);
+        let mut tables = rules.followed().map(|(table, _)| &table.name);
+        tables.try_for_each(|name| {
+            let is_written = self.target_name(name).is_some_and(|one| one == *target);
+            if is_written { self.give_up(name, reason) } else { Ok(()) }
+        })
+    }
+
     fn target_name(&self, source: &RelationName) -> Option<RelationName> {
         let id = self.rules.catalog.find(source)?;
         let (catalog, plan) = (&self.rules.catalog, self.rules.plan.table(id)?);

@@ -247,8 +247,9 @@ impl Pipeline {
                 Action::Forget(buffer) => self.spill.forget(buffer),
                 Action::Advance(lsn) => self.send(Work::Advance(lsn))?,
                 Action::Barrier => self.at_barrier()?,
-                Action::Stale { relation, reason } => {
-                    self.binder.give_up(&relation, &reason).map_err(|error| Err(error.into()))?;
+                Action::Stale { target, reason } => {
+                    let given_up = self.binder.give_up_target(&target, &reason);
+                    given_up.map_err(|error| Err(error.into()))?;
                 }
             }
         }

@@ -122,7 +122,7 @@ impl Relations {
         self.last = None;
     }
 
-    fn set_route(&mut self, target: &RelationName, route: Route) {
+    pub(super) fn set_route(&mut self, target: &RelationName, route: Route) {
         for slot in &mut self.slots {
             if slot.followed.as_ref().is_some_and(|followed| followed.table.target == *target) {
                 slot.route = route;
@@ -130,14 +130,14 @@ impl Relations {
         }
     }
 
-    pub(super) fn skip_target(&mut self, target: &RelationName) {
-        self.set_route(target, Route::Skip);
-    }
-
     /// Where the changes of a relation go. By name: it may have been bound anew since. Not by the
     /// target: of the partitions that share one, some may be stale.
     pub(super) fn route(&self, table: &BoundTable) -> Route {
-        let is_relation = |slot: &&Slot| slot.shape.name == table.source;
+        self.route_of(&table.source)
+    }
+
+    pub(super) fn route_of(&self, relation: &RelationName) -> Route {
+        let is_relation = |slot: &&Slot| slot.shape.name == *relation;
         self.slots.iter().rev().find(is_relation).map_or(Route::Skip, |slot| slot.route)
     }
 }
