@@ -134,6 +134,7 @@ impl Binder {
         }
         match self.fit(shape, id)? {
             Ok(followed) => {
+                self.write_down(&followed.table.rules)?;
                 let spool = self.spools.get(&followed.table.target);
                 let route =
                     spool.map_or_else(|| self.route(&shape.name), |(id, _)| Route::Spool(*id));
@@ -297,6 +298,18 @@ impl Binder {
         Ok(())
     }
 
+    /// Writes down what tables are masked by that came since the stream began.
+    fn write_down(&mut self, rules: &[(RelationName, String)]) -> Result<(), BindError> {
+        for (relation, hash) in rules {
+            if !self.states.contains_key(relation) {
+                let sql = state_statement(relation, TableState::Streaming, None, hash);
+                self.target.simple(&sql).map_err(BindError::Target)?;
+                self.set_state(relation, TableState::Streaming, None);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn give_up(
         &mut self,
         relation: &RelationName,
@@ -405,7 +418,8 @@ impl Binder {
             check_identity(table, plan, &names)?;
         }
         let names = shape.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
-        let bound = target.bind(&shape.name, &names, &identity);
+        let rules = self.rules_of(table, plan, &target);
+        let bound = target.bind(&shape.name, rules, &names, &identity);
         let mask = mask(shape, table, plan, &bound.columns, key).map_err(BindError::Config)?;
         let leaf_count = if bound.target == shape.name {
             1
@@ -423,6 +437,22 @@ impl Binder {
         self.note_unwritten(shape, &bound.columns);
         let stage = TupleStage::new(Arc::new(mask));
         Ok(Ok(Followed { table: Arc::new(bound), stage, leaf_count }))
+    }
+
+    /// What the rows of a relation are masked by, as it is written down of each table.
+    fn rules_of(
+        &self,
+        table: &Table,
+        plan: &TablePlan,
+        target: &TargetTable,
+    ) -> Vec<(RelationName, String)> {
+        let is_there = |name: &str| target.find(name).is_some_and(|one| one.column.is_written);
+        if table.kind == RelationKind::Table {
+            return vec![(table.name.clone(), plan.rules_hash(table, is_there))];
+        }
+        let Some(root) = self.rules.root(&table.name) else { return Vec::new() };
+        let parts = self.rules.parts(&root.name);
+        parts.map(|(part, plan)| (part.name.clone(), plan.rules_hash(part, is_there))).collect()
     }
 
     /// The table that the rows are written to: the relation's own, or the nearest root that

@@ -544,6 +544,7 @@ fn failed(error: crate::sink::apply::ApplyError, commit_lsn: Lsn) -> Ended {
         | ApplyError::Poison { .. }
         | ApplyError::Checkpoint { .. }
         | ApplyError::NotQuarantined(_)
-        | ApplyError::Quarantine(_) => Err(StreamError::Apply(error)),
+        | ApplyError::Quarantine(_)
+        | ApplyError::OtherRules { .. } => Err(StreamError::Apply(error)),
     }
 }

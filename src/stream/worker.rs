@@ -118,7 +118,8 @@ impl Worker {
                 Err(
                     error @ (ApplyError::Poison { .. }
                     | ApplyError::NotQuarantined(_)
-                    | ApplyError::Quarantine(_)),
+                    | ApplyError::Quarantine(_)
+                    | ApplyError::OtherRules { .. }),
                 ) => return Ok(Done::Refused(error.to_string())),
                 Err(error) => return Err(error),
             },

@@ -75,7 +75,9 @@ async fn directly(
             let refusal = match applier.retry(id) {
                 Ok(()) => None,
                 Err(ApplyError::Poison { poison }) => Some(poison.failure.to_string()),
-                Err(error @ ApplyError::Quarantine(_)) => Some(error.to_string()),
+                Err(error @ (ApplyError::Quarantine(_) | ApplyError::OtherRules { .. })) => {
+                    Some(error.to_string())
+                }
                 Err(
                     error @ (ApplyError::Connection { .. }
                     | ApplyError::Restart { .. }
@@ -98,7 +100,8 @@ fn failed(error: ApplyError) -> Failure {
         error @ (ApplyError::Poison { .. }
         | ApplyError::Restart { .. }
         | ApplyError::Checkpoint { .. }
-        | ApplyError::Quarantine(_)) => Failure::refused(error.to_string()),
+        | ApplyError::Quarantine(_)
+        | ApplyError::OtherRules { .. }) => Failure::refused(error.to_string()),
     }
 }
 

@@ -98,5 +98,6 @@ fn apply_code(error: &ApplyError) -> (Code, Option<String>) {
         ApplyError::Quarantine(_) => {
             (Code::Internal, Some("use the version of backlot that quarantined it".into()))
         }
+        ApplyError::OtherRules { .. } => (Code::Refused, None),
     }
 }

@@ -29,6 +29,13 @@ pub enum ApplyError {
     /// What the quarantine holds cannot be read, for example because a newer backlot wrote it.
     #[error("the quarantined transaction cannot be read: {0}")]
     Quarantine(&'static str),
+    /// A quarantined transaction is not masked by the rules that the table is masked by now, as
+    /// far as is known, or the table is not followed.
+    #[error(
+        "its rows of {relation} may not be masked as the table is now: \
+         `backlot clone resync {relation}` copies the table again, with what they change"
+    )]
+    OtherRules { relation: RelationName },
 }
 
 /// What the applier does with a source transaction that cannot be applied.

@@ -2,8 +2,8 @@
 
 use crate::support::follow::Follow;
 use crate::support::{
-    Database, Running, database, query_strings, query_value, servers, sql, try_query_strings,
-    wait_for,
+    Database, Output, Running, backlot, database, query_strings, query_value, servers, sql,
+    try_query_strings, wait_for,
 };
 use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +66,12 @@ impl Drop for Ending<'_> {
 }
 
 impl Pair {
+    /// `clone retry --all`.
+    fn retry(&self) -> Output {
+        let args = ["--json", "clone", "retry", "--all", "--target-url", &self.target.url];
+        backlot(self.follow.dir.path(), &args, &[])
+    }
+
     fn catch_up(&self) -> serde_json::Value {
         self.follow.catch_up().expect_code(0).summary()
     }
@@ -497,6 +503,43 @@ fn rules_that_change_copy_only_the_tables_they_touch() {
         "0"
     );
     pair.assert_rows("select count(*), count(distinct name) from users");
+}
+
+#[test]
+fn what_was_quarantined_under_other_rules_is_not_applied() {
+    for cluster in servers() {
+        let pair = pair_on(cluster, "retry", SCHEMA, RULES);
+        let quarantined = ["--until-caught-up", "--on-error", "quarantine"];
+        let poison = |id: u32, user: &str| {
+            let user =
+                format!("insert into users (email, name) values ('{user}@corp.test', '{user}')");
+            sql(&pair.target, &format!("insert into notes values ({id}, 'in the way')"));
+            sql(&pair.source, &format!("{user}; insert into notes values ({id}, 'x')"));
+            pair.follow.run("stream", &quarantined).expect_code(9);
+            sql(&pair.target, &format!("delete from notes where id = {id}"));
+        };
+        poison(500, "n7001");
+        // As long as the rules are the same it is applied.
+        let applied = pair.retry().expect_code(0);
+        assert!(applied.stdout.contains("\"applied\":true"), "{}", applied.stdout);
+        pair.assert_rows("select id, name from users order by 1");
+        poison(501, "n7002");
+        let file = pair.follow.dir.path().join("other.yaml");
+        std::fs::write(&file, RULES.replace("name: keep", "name: full_name")).unwrap();
+        let rules = ["--until-caught-up", "--config", file.to_str().unwrap()];
+        pair.follow.run("stream", &rules).expect_code(9);
+        let refused = pair.retry().expect_code(9);
+        let running = pair.stream(&[]);
+        let by_the_stream = pair.retry().expect_code(9);
+        running.signal(Signal::TERM);
+        running.wait().expect_code(9);
+        for refused in [refused, by_the_stream] {
+            assert!(refused.stdout.contains("clone resync public.users"), "{}", refused.stdout);
+            assert!(!refused.stdout.contains("n7002"), "{}", refused.stdout);
+        }
+        let raw = "select count(*) from users where name ~ '^n[0-9]+$'";
+        assert_eq!(query_value(&pair.target, raw), "0");
+    }
 }
 
 #[test]

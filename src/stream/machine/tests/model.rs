@@ -52,6 +52,7 @@ pub(super) fn followed(source: &str, target: &str, leaf_count: usize) -> Binding
     let table = BoundTable {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         source: name(source),
+        rules: Vec::new(),
         target: name(target),
         is_partitioned: false,
         columns: vec![column],
