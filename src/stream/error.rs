@@ -39,9 +39,10 @@ pub enum StreamError {
     #[error("the replication slot {slot_name} is held by {holder}")]
     SlotBusy { slot_name: String, holder: String },
     #[error(
-        "the slot kept {retained_bytes} bytes of WAL on the source, {limit_bytes} are allowed: it was given up"
+        "the slot {slot_name} kept {retained_bytes} bytes of WAL on the source, {limit_bytes} are allowed: \
+         it was given up{}", left(*.is_dropped)
     )]
-    GivenUp { retained_bytes: u64, limit_bytes: u64 },
+    GivenUp { slot_name: String, retained_bytes: u64, limit_bytes: u64, is_dropped: bool },
     #[error("the configuration does not fit the source ({} problems)", .0.len())]
     Config(Vec<Diagnostic>),
     #[error("{relation}.{column} is of the replica identity: {reason}")]
@@ -67,6 +68,10 @@ pub enum StreamError {
     Overtaken(RelationName),
     #[error("a thread of the stream panicked")]
     Panicked,
+}
+
+fn left(is_dropped: bool) -> &'static str {
+    if is_dropped { "" } else { ", and could not be dropped" }
 }
 
 impl StreamError {
