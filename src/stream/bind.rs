@@ -257,8 +257,12 @@ impl Binder {
     }
 
     /// Why what was kept is not all, if so.
-    pub(super) fn end_spool(&mut self, unit: &Unit) -> Option<String> {
-        self.spools.remove(&unit.target).and_then(|(_, unfit)| unfit)
+    pub(super) fn unfit(&self, unit: &Unit) -> Option<String> {
+        self.spools.get(&unit.target).and_then(|(_, unfit)| unfit.clone())
+    }
+
+    pub(super) fn end_spool(&mut self, unit: &Unit) {
+        self.spools.remove(&unit.target);
     }
 
     pub(super) fn set_states(&mut self, unit: &Unit, state: TableState) {
@@ -276,7 +280,12 @@ impl Binder {
         unit.sources.iter().try_for_each(|source| self.write_state(source, state, reason))
     }
 
-    fn set_state(&mut self, relation: &RelationName, state: TableState, reason: Option<&str>) {
+    pub(super) fn set_state(
+        &mut self,
+        relation: &RelationName,
+        state: TableState,
+        reason: Option<&str>,
+    ) {
         self.states.insert(relation.clone(), state);
         self.status.with_table(relation, |table| {
             table.state = state;

@@ -83,6 +83,16 @@ impl StreamError {
         move |source| Self::Server { side: Side::Target, doing, source }
     }
 
+    /// True if another session holds a lock that was waited for.
+    pub(super) fn is_lock(&self) -> bool {
+        let (Self::Server { source, .. }
+        | Self::Copy(RangeError::Source(source) | RangeError::Target(source))) = self
+        else {
+            return false;
+        };
+        matches!(source.sqlstate(), Some("55P03" | "40P01"))
+    }
+
     /// True if the same may work later: a server is away, full, or still holds what a lost
     /// connection held.
     pub(super) fn is_passing(&self) -> bool {

@@ -81,6 +81,7 @@ async fn directly(
                 Err(
                     error @ (ApplyError::Connection { .. }
                     | ApplyError::Restart { .. }
+                    | ApplyError::Locked { .. }
                     | ApplyError::Checkpoint { .. }
                     | ApplyError::NotQuarantined(_)),
                 ) => return Err(error),
@@ -99,6 +100,7 @@ fn failed(error: ApplyError) -> Failure {
         error @ ApplyError::NotQuarantined(_) => Failure::not_found(error.to_string()),
         error @ (ApplyError::Poison { .. }
         | ApplyError::Restart { .. }
+        | ApplyError::Locked { .. }
         | ApplyError::Checkpoint { .. }
         | ApplyError::Quarantine(_)
         | ApplyError::OtherRules { .. }) => Failure::refused(error.to_string()),

@@ -101,6 +101,7 @@ fn apply_code(error: &ApplyError) -> (Code, Option<String>) {
         ApplyError::Checkpoint { .. } => {
             (Code::Conflict, Some("did another stream run on this target? ".to_owned() + AGAIN))
         }
+        ApplyError::Locked { .. } => (Code::Conflict, Some(AGAIN.to_owned())),
         ApplyError::NotQuarantined(_) => {
             (Code::NotFound, Some("`backlot clone status` lists what is quarantined".into()))
         }

@@ -23,6 +23,10 @@ pub enum ApplyError {
     /// The checkpoint is not where this stream left it: something else moved or removed it.
     #[error("the checkpoint of slot {slot_name} is not where this stream left it")]
     Checkpoint { slot_name: String },
+    /// The statements of [`Applier::open_with`](super::Applier::open_with) were in another
+    /// session's way: nothing is open, and the same may work again.
+    #[error("another session is in the way: {failure}")]
+    Locked { failure: Failure },
     /// There is no quarantined transaction of that number.
     #[error("no quarantined transaction {0}")]
     NotQuarantined(i64),

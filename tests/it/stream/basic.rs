@@ -9,10 +9,10 @@ use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
 /// Every column as it is, but for e-mail addresses.
-const RULES: &str = "version: 1
+pub(super) const RULES: &str = "version: 1
 defaults: {detected: keep, free_text: keep, unclassified: keep}
 tables:
   public.users:
@@ -23,7 +23,7 @@ tables:
   public.logs: {columns: {line: keep}}
 ";
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     create table users (id bigint generated always as identity primary key, email text not null, name text);
     create table notes (id int primary key, body text);
     create table logs (at int, line text);
@@ -31,14 +31,14 @@ const SCHEMA: &str = "
     insert into notes select i, repeat('b' || i, 3) from generate_series(1, 50) i;
     insert into logs select i, 'l' || i from generate_series(1, 20) i;";
 
-struct Pair {
-    source: Database,
-    target: Database,
-    follow: Follow,
+pub(super) struct Pair {
+    pub(super) source: Database,
+    pub(super) target: Database,
+    pub(super) follow: Follow,
 }
 
 /// A cloned pair, not yet streaming.
-fn pair(name: &str, schema: &str, rules: &str) -> Pair {
+pub(super) fn pair(name: &str, schema: &str, rules: &str) -> Pair {
     pair_on(servers().next().unwrap(), name, schema, rules)
 }
 
@@ -48,8 +48,17 @@ fn pair_on(
     schema: &str,
     rules: &str,
 ) -> Pair {
-    let source = database(cluster, &format!("{name}_s"));
-    let target = database(cluster, &format!("{name}_t"));
+    pair_between([cluster, cluster], name, schema, rules)
+}
+
+pub(super) fn pair_between(
+    [source, target]: [&'static crate::support::Cluster; 2],
+    name: &str,
+    schema: &str,
+    rules: &str,
+) -> Pair {
+    let source = database(source, &format!("{name}_s"));
+    let target = database(target, &format!("{name}_t"));
     sql(&source, schema);
     let follow = Follow::new(&source.url, &target.url).config(rules);
     follow.start().expect_code(0);
@@ -72,11 +81,11 @@ impl Pair {
         backlot(self.follow.dir.path(), &args, &[])
     }
 
-    fn catch_up(&self) -> serde_json::Value {
+    pub(super) fn catch_up(&self) -> serde_json::Value {
         self.follow.catch_up().expect_code(0).summary()
     }
 
-    fn assert_rows(&self, query: &str) {
+    pub(super) fn assert_rows(&self, query: &str) {
         assert_eq!(
             query_strings(&self.source, query),
             query_strings(&self.target, query),
@@ -85,7 +94,7 @@ impl Pair {
     }
 
     /// A running stream that has caught up at least once.
-    fn stream(&self, more: &[&str]) -> Running {
+    pub(super) fn stream(&self, more: &[&str]) -> Running {
         let running = self.follow.stream(more);
         let holds = format!(
             "select 1 from pg_replication_slots where active and slot_name = '{}'",
@@ -97,11 +106,11 @@ impl Pair {
         running
     }
 
-    fn slot(&self) -> String {
+    pub(super) fn slot(&self) -> String {
         query_value(&self.target, "select slot_name from backlot.stream")
     }
 
-    fn wait_rows(&self, what: &str, query: &str) {
+    pub(super) fn wait_rows(&self, what: &str, query: &str) {
         wait_for(what, LIMIT, || {
             try_query_strings(&self.target, query) == Some(query_strings(&self.source, query))
         });
@@ -586,18 +595,4 @@ fn a_slot_that_is_dropped_under_the_stream_ends_it() {
         crate::support::try_sql(&pair.source, &drop).is_ok()
     });
     assert!(running.wait().expect_code(7).stderr.contains("slot"));
-}
-
-#[test]
-fn copying_an_inheritance_parent_again_leaves_the_rows_of_its_children() {
-    let schema = format!(
-        "{SCHEMA} create table shapes (id int primary key, size int);
-         create table circles (primary key (id)) inherits (shapes);
-         insert into shapes values (1, 10), (2, 20); insert into circles values (3, 30), (4, 40)"
-    );
-    let pair = pair("inherited", &schema, RULES);
-    sql(&pair.target, "update only shapes set size = 11 where id = 1");
-    pair.follow.run("resync", &["public.shapes"]).expect_code(0);
-    pair.assert_rows("select id, size from only shapes order by 1");
-    pair.assert_rows("select id, size from circles order by 1");
 }
