@@ -19,7 +19,7 @@ use crate::pg::{ConnInfo, Error, Format, Ident, Session, Wire};
 use crate::sink::apply::{TargetTable, load_target};
 use crate::source::BlockRange;
 use crate::state::known_columns;
-use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask};
+use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask, unkeyed};
 use crate::transform::TableMask;
 use crate::transform::plan::TablePlan;
 use std::collections::HashSet;
@@ -366,6 +366,12 @@ fn copy_unit(
             return Err(StreamError::Resync(format!("the source does not have {name} any more")));
         };
         let copied = copied_columns(table, &to)?;
+        if let Some((column, subject)) = unkeyed(plan, table, &copied) {
+            return Err(StreamError::Resync(format!(
+                "the rule of column {column} is keyed by {subject}, which the target does not have: \
+                 add it there, then try again"
+            )));
+        }
         columns = copied
             .iter()
             .filter_map(|at| table.columns.get(*at))

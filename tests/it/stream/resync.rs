@@ -77,3 +77,28 @@ fn a_table_without_identity_is_still_insert_only_when_it_was_copied_again() {
     running.signal(Signal::TERM);
     running.wait().expect_code(0);
 }
+
+#[test]
+fn a_copy_without_the_column_that_keys_a_rule_is_refused() {
+    let schema = "create table visits (id int primary key, patient int, day date);
+         insert into visits select i, i % 7, date '2020-01-01' + i from generate_series(1, 50) i";
+    let rules = "version: 1
+defaults: {detected: keep, free_text: keep, unclassified: keep}
+tables:
+  public.visits:
+    columns:
+      day: {transform: date_shift, max_days: 180, subject: patient}
+";
+    let pair = pair("unkeyed", schema, rules);
+    sql(&pair.target, "alter table visits drop column patient");
+    let days = "select string_agg(day::text, ',' order by id) from visits";
+    let before = query_value(&pair.target, days);
+    let refused = pair.follow.run("resync", &["public.visits"]).expect_code(5);
+    let reason = "the rule of column day is keyed by patient";
+    assert!(refused.stderr.contains(reason), "{}", refused.stderr);
+    assert_eq!(query_value(&pair.target, days), before);
+    sql(&pair.target, "alter table visits add column patient int");
+    pair.follow.run("resync", &["public.visits"]).expect_code(0);
+    assert_eq!(query_value(&pair.target, days), before);
+    pair.assert_rows("select id, patient from visits order by 1");
+}
