@@ -552,6 +552,37 @@ fn what_was_quarantined_under_other_rules_is_not_applied() {
 }
 
 #[test]
+fn what_was_quarantined_of_partitions_is_applied_by_the_rules_of_each() {
+    let rules = format!("{PARTITIONED_RULES}publications: [by_root]\n");
+    let schema = format!(
+        "{PARTITIONED} create publication by_root for table m with (publish_via_partition_root = true);"
+    );
+    let quarantined = ["--until-caught-up", "--on-error", "quarantine"];
+    for (name, schema, rules) in
+        [("own_rules", PARTITIONED, PARTITIONED_RULES), ("root_rules", &schema, &rules)]
+    {
+        let pair = pair(name, schema, rules);
+        // The target has no such partition.
+        let partition = "create table m3 partition of m for values from (20) to (30)";
+        sql(&pair.source, partition);
+        sql(&pair.source, "insert into m values (201, 25, 'w201@corp.test')");
+        pair.follow.run("stream", &quarantined).expect_code(9);
+        sql(&pair.target, partition);
+        pair.retry().expect_code(0);
+        pair.assert_rows("select id, at from m order by 1, 2");
+        sql(&pair.target, "insert into m values (202, 5, 'in the way')");
+        sql(&pair.source, "insert into m values (202, 5, 'w202@corp.test')");
+        pair.follow.run("stream", &quarantined).expect_code(9);
+        let file = pair.follow.dir.path().join("other.yaml");
+        std::fs::write(&file, rules.replace("who: email", "who: text_fill")).unwrap();
+        let rules = ["--until-caught-up", "--config", file.to_str().unwrap()];
+        pair.follow.run("stream", &rules).expect_code(9);
+        let refused = pair.retry().expect_code(9);
+        assert!(refused.stdout.contains("clone resync public.m1"), "{}", refused.stdout);
+    }
+}
+
+#[test]
 fn lost_connections_on_either_side_are_made_again() {
     let pair = pair("reconnect", SCHEMA, RULES);
     let running = pair.stream(&[]);
