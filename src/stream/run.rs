@@ -139,7 +139,7 @@ async fn session(
     let known = circumstances.slot_name.clone();
     let mut guard = Guard::default();
     let prepared = tokio::select! {
-        prepared = prepare(options, key, status, shutdown, circumstances) => prepared,
+        prepared = Box::pin(prepare(options, key, status, shutdown, circumstances)) => prepared,
         error = slot::overdrawn(options, known.as_deref(), &mut guard, status) => Err(error),
     };
     let Prepared { begun, until, orders, pipeline } = match prepared {
