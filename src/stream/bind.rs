@@ -324,6 +324,13 @@ impl Binder {
         relation: &RelationName,
         reason: &str,
     ) -> Result<(), BindError> {
+        if let Some(parts) = self.rules.parts_below(relation) {
+            if let Some((_, unfit)) = self.spools.get_mut(relation) {
+                unfit.get_or_insert(reason.to_owned());
+                return Ok(());
+            }
+            return parts.iter().try_for_each(|part| self.give_up(part, reason));
+        }
         if self.states.get(relation) == Some(&TableState::Resyncing) {
             let target = self.target_name(relation);
             if let Some((_, unfit)) = target.and_then(|target| self.spools.get_mut(&target)) {
@@ -367,10 +374,13 @@ impl Binder {
     }
 
     fn route(&self, relation: &RelationName) -> Route {
-        match self.states.get(relation) {
-            Some(TableState::Stale | TableState::Resyncing) => Route::Skip,
-            Some(TableState::Streaming | TableState::InsertOnly) | None => Route::Apply,
-        }
+        let is_held = |name: &RelationName| {
+            matches!(self.states.get(name), Some(TableState::Stale | TableState::Resyncing))
+        };
+        // Partitions that are sent as one table have their states each.
+        let parts = self.rules.parts_below(relation).filter(|parts| !parts.is_empty());
+        let is_skipped = parts.map_or_else(|| is_held(relation), |parts| parts.iter().all(is_held));
+        if is_skipped { Route::Skip } else { Route::Apply }
     }
 
     /// True if the catalog that the rules are bound to has the relation in this shape.

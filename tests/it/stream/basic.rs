@@ -66,7 +66,7 @@ pub(super) fn pair_between(
 }
 
 /// Ends a load also where the test fails.
-struct Ending<'a>(&'a AtomicBool);
+pub(super) struct Ending<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {

@@ -1,9 +1,10 @@
 //! Tables that are copied again.
 
-use super::basic::{LIMIT, RULES, SCHEMA, pair, pair_between};
+use super::basic::{Ending, LIMIT, RULES, SCHEMA, pair, pair_between};
 use crate::support::database::{block_on, connect};
 use crate::support::{Database, query_value, servers, sql, wait_for};
 use rustix::process::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks the running stream; returns the request's number.
 fn ask(target: &Database, table: &str) -> String {
@@ -101,4 +102,44 @@ tables:
     pair.follow.run("resync", &["public.visits"]).expect_code(0);
     assert_eq!(query_value(&pair.target, days), before);
     pair.assert_rows("select id, patient from visits order by 1");
+}
+
+#[test]
+fn partitions_that_are_sent_as_their_root_are_copied_again_under_load() {
+    let schema =
+        "create table m (id int, at int, who text, primary key (id, at)) partition by range (at);
+        create table m1 partition of m for values from (0) to (10);
+        create table m2 partition of m for values from (10) to (20);
+        insert into m select i, i % 20, 'w' || i from generate_series(1, 20000) i;
+        create publication by_root for table m with (publish_via_partition_root = true)";
+    let rules = "version: 1
+defaults: {detected: keep, free_text: keep, unclassified: keep}
+tables:
+  public.m: {columns: {who: keep}}
+publications: [by_root]
+";
+    let pair = pair("sent_as_root", schema, rules);
+    let running = pair.stream(&[]);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ending = Ending(&stop);
+        scope.spawn(|| {
+            for id in 100_000.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                let insert = format!("insert into m values ({id}, {id} % 20, 'new')");
+                sql(
+                    &pair.source,
+                    &format!("{insert}; update m set who = 'u' where id = {id} - 99999"),
+                );
+            }
+        });
+        pair.follow.run("resync", &["public.m1"]).expect_code(0);
+        drop(ending);
+    });
+    let sums = "select count(*), sum(id), sum(at), sum(pg_catalog.hashtext(who)) from m";
+    pair.wait_rows("the partitions", sums);
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
 }
