@@ -124,6 +124,8 @@ pub struct NewSlot {
 pub enum SlotError {
     #[error("create the replication slot {name}")]
     Source { name: String, source: Error },
+    #[error("drop the replication slot {name}")]
+    Drop { name: String, source: Error },
     #[error("the replication slot {name} was not ready within {} s: it waits for {}", .limit.as_secs(), .blockers.join(", "))]
     Blocked { name: String, limit: Duration, blockers: Vec<String> },
     #[error("the creation of the replication slot {name} was interrupted")]
@@ -228,7 +230,7 @@ pub async fn end_creators(session: &Session, name: &str) -> Result<(), Error> {
 
 /// Drops a slot that nobody streams from. False if there is none.
 pub async fn drop_slot(session: &Session, name: &str) -> Result<bool, SlotError> {
-    let failed = |source: Error| SlotError::Source { name: name.to_owned(), source };
+    let failed = |source: Error| SlotError::Drop { name: name.to_owned(), source };
     let Some(state) = SlotState::read(session, name).await.map_err(failed)? else {
         return Ok(false);
     };
@@ -239,7 +241,7 @@ pub async fn drop_slot(session: &Session, name: &str) -> Result<bool, SlotError>
         Ok(_) => Ok(true),
         Err(error) => match Error::from(error) {
             error if error.sqlstate() == Some("42704") => Ok(false),
-            error => Err(SlotError::Source { name: name.to_owned(), source: error }),
+            error => Err(failed(error)),
         },
     }
 }

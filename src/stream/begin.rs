@@ -27,6 +27,11 @@ const COLUMNS: &str = "select n.nspname::text, c.relname::text, pg_catalog.array
 /// was ours.
 const END_HOLDER: &str = "select pg_catalog.pg_terminate_backend(a.pid, 5000) from pg_catalog.pg_stat_activity a \
      where a.pid = $1 and a.application_name = $2 and a.datname = pg_catalog.current_database()";
+/// Partitioned tables that their partitions' changes are sent as.
+const SENDERS: &str = "select distinct t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
+     join pg_catalog.pg_namespace n on n.nspname = t.schemaname \
+     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename \
+     where t.pubname = any ($1) and c.relkind = 'p'";
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
@@ -54,6 +59,8 @@ pub(super) struct Begun {
     pub(super) record: StreamRecord,
     pub(super) rules: Arc<Rules>,
     pub(super) states: BTreeMap<RelationName, TableState>,
+    /// Partitioned tables that their partitions' changes are sent as.
+    pub(super) senders: HashSet<RelationName>,
 }
 
 /// `holder`: the backend that held the target's lock for this process before, and is now told.
@@ -86,8 +93,14 @@ pub(super) async fn begin(
     );
     let timeline = checked?;
     let rules = rules?;
-    let mut begun =
-        Begun { source, target, record, rules: Arc::new(rules), states: BTreeMap::new() };
+    let rows = source.query(SENDERS, &[&record.publications]).await.map_err(Error::from);
+    let rows = rows.map_err(StreamError::source("read the publications"))?;
+    let sender = |row: &tokio_postgres::Row| {
+        RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
+    };
+    let senders = rows.iter().map(sender).collect();
+    let rules = Arc::new(rules);
+    let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), senders };
     begun.check_identities().await?;
     begun.read_states(status).await?;
     if timeline != begun.record.timeline {

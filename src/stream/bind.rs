@@ -134,6 +134,7 @@ impl Binder {
         }
         match self.fit(shape, id)? {
             Ok(followed) => {
+                self.write_down(&followed.table.rules)?;
                 let spool = self.spools.get(&followed.table.target);
                 let route =
                     spool.map_or_else(|| self.route(&shape.name), |(id, _)| Route::Spool(*id));
@@ -256,8 +257,12 @@ impl Binder {
     }
 
     /// Why what was kept is not all, if so.
-    pub(super) fn end_spool(&mut self, unit: &Unit) -> Option<String> {
-        self.spools.remove(&unit.target).and_then(|(_, unfit)| unfit)
+    pub(super) fn unfit(&self, unit: &Unit) -> Option<String> {
+        self.spools.get(&unit.target).and_then(|(_, unfit)| unfit.clone())
+    }
+
+    pub(super) fn end_spool(&mut self, unit: &Unit) {
+        self.spools.remove(&unit.target);
     }
 
     pub(super) fn set_states(&mut self, unit: &Unit, state: TableState) {
@@ -275,7 +280,12 @@ impl Binder {
         unit.sources.iter().try_for_each(|source| self.write_state(source, state, reason))
     }
 
-    fn set_state(&mut self, relation: &RelationName, state: TableState, reason: Option<&str>) {
+    pub(super) fn set_state(
+        &mut self,
+        relation: &RelationName,
+        state: TableState,
+        reason: Option<&str>,
+    ) {
         self.states.insert(relation.clone(), state);
         self.status.with_table(relation, |table| {
             table.state = state;
@@ -297,11 +307,30 @@ impl Binder {
         Ok(())
     }
 
+    /// Writes down what tables are masked by that came since the stream began.
+    fn write_down(&mut self, rules: &[(RelationName, String)]) -> Result<(), BindError> {
+        for (relation, hash) in rules {
+            if !self.states.contains_key(relation) {
+                let sql = state_statement(relation, TableState::Streaming, None, hash);
+                self.target.simple(&sql).map_err(BindError::Target)?;
+                self.set_state(relation, TableState::Streaming, None);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn give_up(
         &mut self,
         relation: &RelationName,
         reason: &str,
     ) -> Result<(), BindError> {
+        if let Some(parts) = self.rules.parts_below(relation) {
+            if let Some((_, unfit)) = self.spools.get_mut(relation) {
+                unfit.get_or_insert(reason.to_owned());
+                return Ok(());
+            }
+            return parts.iter().try_for_each(|part| self.give_up(part, reason));
+        }
         if self.states.get(relation) == Some(&TableState::Resyncing) {
             let target = self.target_name(relation);
             if let Some((_, unfit)) = target.and_then(|target| self.spools.get_mut(&target)) {
@@ -320,17 +349,38 @@ impl Binder {
         self.write_state(relation, TableState::Stale, Some(reason))
     }
 
+    /// Gives up all tables whose rows are written to this one.
+    pub(super) fn give_up_target(
+        &mut self,
+        target: &RelationName,
+        reason: &str,
+    ) -> Result<(), BindError> {
+        let rules = Arc::clone(&self.rules);
+        let mut tables = rules.followed().map(|(table, _)| &table.name);
+        tables.try_for_each(|name| {
+            let is_written = self.target_name(name).is_some_and(|one| one == *target);
+            if is_written { self.give_up(name, reason) } else { Ok(()) }
+        })
+    }
+
     fn target_name(&self, source: &RelationName) -> Option<RelationName> {
         let id = self.rules.catalog.find(source)?;
         let (catalog, plan) = (&self.rules.catalog, self.rules.plan.table(id)?);
         Some(routed_target(plan, catalog.table(id), catalog))
     }
 
+    pub(super) fn is_skipped(&self, relation: &RelationName) -> bool {
+        self.route(relation) == Route::Skip
+    }
+
     fn route(&self, relation: &RelationName) -> Route {
-        match self.states.get(relation) {
-            Some(TableState::Stale | TableState::Resyncing) => Route::Skip,
-            Some(TableState::Streaming | TableState::InsertOnly) | None => Route::Apply,
-        }
+        let is_held = |name: &RelationName| {
+            matches!(self.states.get(name), Some(TableState::Stale | TableState::Resyncing))
+        };
+        // Partitions that are sent as one table have their states each.
+        let parts = self.rules.parts_below(relation).filter(|parts| !parts.is_empty());
+        let is_skipped = parts.map_or_else(|| is_held(relation), |parts| parts.iter().all(is_held));
+        if is_skipped { Route::Skip } else { Route::Apply }
     }
 
     /// True if the catalog that the rules are bound to has the relation in this shape.
@@ -387,7 +437,8 @@ impl Binder {
             check_identity(table, plan, &names)?;
         }
         let names = shape.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
-        let bound = target.bind(&shape.name, &names, &identity);
+        let rules = self.rules_of(table, plan, &target);
+        let bound = target.bind(&shape.name, rules, &names, &identity);
         let mask = mask(shape, table, plan, &bound.columns, key).map_err(BindError::Config)?;
         let leaf_count = if bound.target == shape.name {
             1
@@ -405,6 +456,22 @@ impl Binder {
         self.note_unwritten(shape, &bound.columns);
         let stage = TupleStage::new(Arc::new(mask));
         Ok(Ok(Followed { table: Arc::new(bound), stage, leaf_count }))
+    }
+
+    /// What the rows of a relation are masked by, as it is written down of each table.
+    fn rules_of(
+        &self,
+        table: &Table,
+        plan: &TablePlan,
+        target: &TargetTable,
+    ) -> Vec<(RelationName, String)> {
+        let is_there = |name: &str| target.find(name).is_some_and(|one| one.column.is_written);
+        if table.kind == RelationKind::Table {
+            return vec![(table.name.clone(), plan.rules_hash(table, is_there))];
+        }
+        let Some(root) = self.rules.root(&table.name) else { return Vec::new() };
+        let parts = self.rules.parts(&root.name);
+        parts.map(|(part, plan)| (part.name.clone(), plan.rules_hash(part, is_there))).collect()
     }
 
     /// The table that the rows are written to: the relation's own, or the nearest root that

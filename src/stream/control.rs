@@ -8,7 +8,7 @@ use super::order::Order;
 use super::pipeline::End;
 use super::request::Requests;
 use super::sequences;
-use super::slot::Guard;
+use super::slot::{Guard, LOOK_EVERY};
 use super::status::Status;
 use crate::pg::Lsn;
 use crate::sink::SequenceCopy;
@@ -17,10 +17,8 @@ use crossbeam_channel::Sender;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
-/// Between two looks at the slot and the end of the source's log.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SEQUENCES_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Control<'c> {
@@ -114,31 +112,42 @@ struct Side<'c> {
 impl Side<'_> {
     /// Ends with the reason why the stream cannot go on.
     async fn watch(&self) -> StreamError {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut follow = tokio::time::interval(SEQUENCES_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        follow.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::select! {
+            // Side by side: a target that does not answer must not hide what the slot keeps.
+            error = self.look() => error,
+            error = self.follow() => error,
+        }
+    }
+
+    async fn look(&self) -> StreamError {
+        let (limit, name) = (self.options.lag_limit_bytes, &self.begun.record.slot_name);
+        let mut tick = ticks(LOOK_EVERY);
         let mut guard = Guard::default();
-        let mut copy = SequenceCopy::default();
         loop {
-            let result = tokio::select! {
-                // A tick that is not waited for is not lost.
-                _ = look.tick() => self.look(&mut guard).await,
-                _ = follow.tick() => self.follow(&mut copy).await,
-            };
-            if let Err(error) = result {
+            tick.tick().await;
+            if let Err(error) = guard.look(&self.begun.source, name, limit, self.status).await {
                 return error;
             }
         }
     }
 
-    async fn look(&self, guard: &mut Guard) -> Result<(), StreamError> {
-        let limit = self.options.lag_limit_bytes;
-        guard.look(&self.begun.source, &self.begun.record.slot_name, limit, self.status).await
-    }
-
-    async fn follow(&self, copy: &mut SequenceCopy) -> Result<(), StreamError> {
+    async fn follow(&self) -> StreamError {
         let begun = self.begun;
-        sequences::follow(copy, &begun.source, &begun.target, &begun.rules).await.map(drop)
+        let mut tick = ticks(SEQUENCES_EVERY);
+        let mut copy = SequenceCopy::default();
+        loop {
+            tick.tick().await;
+            let followed =
+                sequences::follow(&mut copy, &begun.source, &begun.target, &begun.rules).await;
+            if let Err(error) = followed {
+                return error;
+            }
+        }
     }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

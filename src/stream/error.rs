@@ -39,9 +39,10 @@ pub enum StreamError {
     #[error("the replication slot {slot_name} is held by {holder}")]
     SlotBusy { slot_name: String, holder: String },
     #[error(
-        "the slot kept {retained_bytes} bytes of WAL on the source, {limit_bytes} are allowed: it was given up"
+        "the slot {slot_name} kept {retained_bytes} bytes of WAL on the source, {limit_bytes} are allowed: \
+         it was given up{}", left(*.is_dropped)
     )]
-    GivenUp { retained_bytes: u64, limit_bytes: u64 },
+    GivenUp { slot_name: String, retained_bytes: u64, limit_bytes: u64, is_dropped: bool },
     #[error("the configuration does not fit the source ({} problems)", .0.len())]
     Config(Vec<Diagnostic>),
     #[error("{relation}.{column} is of the replica identity: {reason}")]
@@ -69,6 +70,10 @@ pub enum StreamError {
     Panicked,
 }
 
+fn left(is_dropped: bool) -> &'static str {
+    if is_dropped { "" } else { ", and could not be dropped" }
+}
+
 impl StreamError {
     pub(super) fn source(doing: &'static str) -> impl FnOnce(Error) -> Self {
         move |source| Self::Server { side: Side::Source, doing, source }
@@ -76,6 +81,16 @@ impl StreamError {
 
     pub(super) fn target(doing: &'static str) -> impl FnOnce(Error) -> Self {
         move |source| Self::Server { side: Side::Target, doing, source }
+    }
+
+    /// True if another session holds a lock that was waited for.
+    pub(super) fn is_lock(&self) -> bool {
+        let (Self::Server { source, .. }
+        | Self::Copy(RangeError::Source(source) | RangeError::Target(source))) = self
+        else {
+            return false;
+        };
+        matches!(source.sqlstate(), Some("55P03" | "40P01"))
     }
 
     /// True if the same may work later: a server is away, full, or still holds what a lost

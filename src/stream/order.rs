@@ -2,6 +2,7 @@
 
 use super::machine::BufferId;
 use super::rules::Rules;
+use super::status::TableState;
 use crate::catalog::RelationName;
 use crate::pg::Lsn;
 use crossbeam_channel::Receiver;
@@ -25,11 +26,11 @@ pub(super) enum Order {
     },
     /// The table is about to be copied again: its changes are dropped until it is spooled.
     Skip(Unit),
-    /// The copy is done: `statements` put it in place, then what was spooled is applied.
+    /// The copy is done: it is put in place, then what was spooled is applied.
     Swap {
         spooled: Spooled,
-        statements: Vec<String>,
-        swapped: oneshot::Sender<Result<(), String>>,
+        placing: Placing,
+        swapped: oneshot::Sender<Swapped>,
     },
     DropSpool(Spooled),
 }
@@ -56,4 +57,19 @@ pub(super) struct Unit {
 pub(super) struct Spooled {
     pub(super) unit: Unit,
     pub(super) buffer: BufferId,
+}
+
+/// How a copy takes the place of the rows that are there.
+#[derive(Clone)]
+pub(super) struct Placing {
+    pub(super) statements: Vec<String>,
+    /// What the tables are then, as the statements write it down, and why.
+    pub(super) states: Vec<(RelationName, TableState, Option<&'static str>)>,
+}
+
+pub(super) enum Swapped {
+    Done,
+    /// Another session holds a lock. The changes are still kept: the same may be asked again.
+    Locked(String),
+    Refused(String),
 }

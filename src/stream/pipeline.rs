@@ -6,7 +6,7 @@
 use super::bind::{BindError, Binder};
 use super::error::StreamError;
 use super::machine::{Action, Applier as Readiness, Machine, MachineError, Release, Route as Way};
-use super::order::{Next, Order, Spooled, Unit};
+use super::order::{Next, Order, Placing, Spooled, Swapped, Unit};
 use super::rules::Rules;
 use super::spill::Spill;
 use super::status::{Status, TableState};
@@ -204,6 +204,8 @@ impl Pipeline {
                 }
                 let (binding, way) = self.binder.bind(&shape).map_err(unbound)?;
                 self.machine.bind(shape, binding, way);
+                // Its other partitions may have been given up with it.
+                self.machine.skip(|name| self.binder.is_skipped(name));
             }
             return Ok(());
         }
@@ -245,8 +247,9 @@ impl Pipeline {
                 Action::Forget(buffer) => self.spill.forget(buffer),
                 Action::Advance(lsn) => self.send(Work::Advance(lsn))?,
                 Action::Barrier => self.at_barrier()?,
-                Action::Stale { relation, reason } => {
-                    self.binder.give_up(&relation, &reason).map_err(|error| Err(error.into()))?;
+                Action::Stale { target, reason } => {
+                    let given_up = self.binder.give_up_target(&target, &reason);
+                    given_up.map_err(|error| Err(error.into()))?;
                 }
             }
         }
@@ -343,8 +346,8 @@ impl Pipeline {
                     self.machine.set_route(&unit.target, Way::Skip);
                     self.binder.set_states(&unit, TableState::Resyncing);
                 }
-                Order::Swap { spooled, statements, swapped } => {
-                    let outcome = self.swap(&spooled, statements)?;
+                Order::Swap { spooled, placing, swapped } => {
+                    let outcome = self.swap(&spooled, placing)?;
                     // Nobody may be left to hear of it.
                     drop(swapped.send(outcome));
                 }
@@ -427,40 +430,43 @@ impl Pipeline {
 
     fn retry(&mut self, id: i64, answer: oneshot::Sender<Result<(), String>>) -> Result<(), Ended> {
         self.wait_idle()?;
-        self.send(Work::Retry(id))?;
-        let done = self.done.recv().map_err(|_| Err(StreamError::Panicked))?;
-        self.state.in_flight -= 1;
-        let outcome = match done {
-            Done::Applied => Ok(()),
-            Done::Refused(reason) => Err(reason),
-            Done::Failed { error, commit_lsn } => return Err(failed(error, commit_lsn)),
-        };
+        let outcome = self.ask(Work::Retry(id))?;
         // Nobody may be left to hear of it.
         drop(answer.send(outcome));
         Ok(())
     }
 
+    /// Work that may be refused; nothing else is in flight.
+    fn ask(&mut self, work: Work) -> Result<Result<(), String>, Ended> {
+        self.send(work)?;
+        let done = self.done.recv().map_err(|_| Err(StreamError::Panicked))?;
+        self.state.in_flight -= 1;
+        match done {
+            Done::Applied => Ok(Ok(())),
+            Done::Refused(reason) => Ok(Err(reason)),
+            Done::Failed { error, commit_lsn } => Err(failed(error, commit_lsn)),
+        }
+    }
+
     /// Puts a copied table in the place of the old rows and applies what was spooled since, in
-    /// one target transaction. What does not fit leaves the table stale.
-    fn swap(
-        &mut self,
-        spooled: &Spooled,
-        statements: Vec<String>,
-    ) -> Result<Result<(), String>, Ended> {
+    /// one target transaction. What does not fit leaves the table stale; where a lock is not to be
+    /// had, everything stays as it was.
+    fn swap(&mut self, spooled: &Spooled, placing: Placing) -> Result<Swapped, Ended> {
         let Spooled { unit, buffer } = spooled;
-        let unfit = self.binder.end_spool(unit);
-        if let Some(reason) = unfit {
+        if let Some(reason) = self.binder.unfit(unit) {
+            self.binder.end_spool(unit);
             self.machine.drop_spool(*buffer);
             self.machine.set_route(&unit.target, Way::Skip);
             self.binder
                 .write_states(unit, TableState::Stale, Some(&reason))
                 .map_err(|e| Err(e.into()))?;
-            return Ok(Err(reason));
+            return Ok(Swapped::Refused(reason));
         }
-        self.machine.close();
+        // What was spooled is behind the checkpoint, or it would be sent once more.
+        self.machine.close_and_advance(self.now());
         self.act()?;
         self.wait_idle()?;
-        let swapped = self.put_in_place(unit, *buffer, statements);
+        let swapped = self.put_in_place(unit, *buffer, placing.statements);
         if let Err(Ok(End::Again(Detour { commit_lsn: Lsn::ZERO, route }))) = swapped {
             let reason = match route {
                 Route::Quarantine(failure) => failure.to_string(),
@@ -471,9 +477,13 @@ impl Pipeline {
                 .map_err(|e| Err(e.into()))?;
             return Err(Ok(End::Anew));
         }
-        swapped?;
-        self.binder.set_states(unit, TableState::Streaming);
-        Ok(Ok(()))
+        if let Err(reason) = swapped? {
+            return Ok(Swapped::Locked(reason));
+        }
+        for (source, state, reason) in &placing.states {
+            self.binder.set_state(source, *state, *reason);
+        }
+        Ok(Swapped::Done)
     }
 
     fn put_in_place(
@@ -481,13 +491,16 @@ impl Pipeline {
         unit: &Unit,
         buffer: super::machine::BufferId,
         statements: Vec<String>,
-    ) -> Result<(), Ended> {
-        self.send(Work::Open(statements))?;
+    ) -> Result<Result<(), String>, Ended> {
+        if let Err(reason) = self.ask(Work::Open(statements))? {
+            return Ok(Err(reason));
+        }
+        self.binder.end_spool(unit);
         self.machine.set_route(&unit.target, Way::Apply);
         self.machine.take_spool(buffer);
         self.act()?;
         self.send(Work::Close)?;
-        self.wait_idle()
+        self.wait_idle().map(Ok)
     }
 
     fn drain(&mut self, was_stopped: bool) -> Ended {
@@ -539,7 +552,9 @@ fn failed(error: crate::sink::apply::ApplyError, commit_lsn: Lsn) -> Ended {
         ApplyError::Connection { .. }
         | ApplyError::Poison { .. }
         | ApplyError::Checkpoint { .. }
+        | ApplyError::Locked { .. }
         | ApplyError::NotQuarantined(_)
-        | ApplyError::Quarantine(_) => Err(StreamError::Apply(error)),
+        | ApplyError::Quarantine(_)
+        | ApplyError::OtherRules { .. } => Err(StreamError::Apply(error)),
     }
 }

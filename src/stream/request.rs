@@ -16,6 +16,7 @@ use crate::pg::{ConnInfo, Error, Session};
 use crate::transform::key::RootKey;
 use crossbeam_channel::Sender;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +46,7 @@ pub(super) struct Requests {
     pub(super) publications: Vec<String>,
     pub(super) orders: Sender<Order>,
     resync_every: Option<Duration>,
+    senders: HashSet<RelationName>,
     /// Units that an earlier session had not finished.
     unfinished: Vec<Unit>,
     /// Re-syncs that are not done; None until the first requests are read.
@@ -73,7 +75,7 @@ impl Requests {
         orders: Sender<Order>,
     ) -> Self {
         let is_open = |name: &RelationName| begun.states.get(name) == Some(&TableState::Resyncing);
-        let mut unfinished = begun.rules.units();
+        let mut unfinished = begun.rules.units(&begun.senders);
         unfinished.retain(|unit| unit.sources.iter().any(is_open));
         Self {
             source: options.source.clone(),
@@ -84,6 +86,7 @@ impl Requests {
             publications: begun.record.publications.clone(),
             orders,
             resync_every: options.resync_every,
+            senders: begun.senders.clone(),
             unfinished,
             pending: watch::Sender::new(None),
         }
@@ -155,7 +158,7 @@ impl Requests {
         let is_insert_only = |name: &RelationName| {
             tables.get(name).is_some_and(|table| table.state == TableState::InsertOnly)
         };
-        for unit in self.rules.units() {
+        for unit in self.rules.units(&self.senders) {
             if unit.sources.iter().any(is_insert_only) {
                 self.enqueue(queue, unit, None);
             }
@@ -223,7 +226,7 @@ impl Requests {
         let tables = tables.map(Vec::as_slice).unwrap_or_default();
         let mut found = Vec::new();
         for table in tables.iter().filter_map(Value::as_str) {
-            let mut named = self.rules.units();
+            let mut named = self.rules.units(&self.senders);
             named.retain(|unit| {
                 let is_part = |source: &RelationName| {
                     source.to_string() == table || self.rules.root_of(source) == table

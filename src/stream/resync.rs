@@ -9,7 +9,7 @@ use super::bind::{resync_statement, state_statement};
 use super::error::StreamError;
 use super::evolve::Evolution;
 use super::mark::{Fence, SourceSnapshot};
-use super::order::{Next, Order, Spooled, Unit};
+use super::order::{Next, Order, Placing, Spooled, Swapped, Unit};
 use super::request::Requests;
 use super::rules::Rules;
 use super::run::NAME;
@@ -19,7 +19,7 @@ use crate::pg::{ConnInfo, Error, Format, Ident, Session, Wire};
 use crate::sink::apply::{TargetTable, load_target};
 use crate::source::BlockRange;
 use crate::state::known_columns;
-use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask};
+use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask, unkeyed};
 use crate::transform::TableMask;
 use crate::transform::plan::TablePlan;
 use std::collections::HashSet;
@@ -30,6 +30,13 @@ use tokio::sync::oneshot;
 
 /// A table that is truncated so often while it is copied is not waited for.
 const ATTEMPTS: u32 = 5;
+/// Locks that other sessions hold are tried for so many times; then the table is given up.
+const LOCK_TRIES: u32 = 20;
+/// The stream stands still while a lock of the target is waited for.
+const LOCK_WAIT: &str = "2s";
+/// After the first try; twice as long each time, up to the limit.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// For the stream to come from the fence to the position.
 const BARRIER_WAIT: Duration = Duration::from_mins(2);
 
@@ -54,11 +61,7 @@ impl Resync<'_> {
             .await
             .map_err(StreamError::target("connect to the target"))?;
         self.set_states(&target, TableState::Resyncing, Some("it is being copied again")).await?;
-        let mut outcome = self.copy(&target).await;
-        for _ in 1..ATTEMPTS {
-            let Err(StreamError::Overtaken(_)) = outcome else { break };
-            outcome = self.copy(&target).await;
-        }
+        let outcome = self.try_copies(&target).await;
         match &outcome {
             Ok(rows) => {
                 tracing::info!(table = %self.unit.target, rows, "copied again");
@@ -68,14 +71,29 @@ impl Resync<'_> {
             }
             Err(error) if error.is_passing() => {}
             Err(error) => {
-                let reason = match error.source() {
-                    Some(cause) => format!("{error}: {cause}"),
-                    None => error.to_string(),
-                };
-                self.set_states(&target, TableState::Stale, Some(&reason)).await?;
+                self.set_states(&target, TableState::Stale, Some(&with_cause(error))).await?;
             }
         }
         outcome
+    }
+
+    /// Copies until nothing comes between, but not for ever.
+    async fn try_copies(&self, target: &Session) -> Result<u64, StreamError> {
+        let (mut overtaken, mut locked) = (1, 1);
+        loop {
+            match self.copy(target).await {
+                Err(StreamError::Overtaken(_)) if overtaken < ATTEMPTS => overtaken += 1,
+                // The stream goes on without the table meanwhile.
+                Err(error) if error.is_lock() && locked < LOCK_TRIES => {
+                    tokio::time::sleep(lock_pause(locked)).await;
+                    locked += 1;
+                }
+                Err(error) if error.is_lock() => {
+                    return Err(StreamError::Resync(with_cause(&error)));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn set_states(
@@ -108,7 +126,8 @@ impl Resync<'_> {
         let rules = self.evolved(target).await?;
         let staging = staging_name(&self.unit.target);
         let make = format!(
-            "drop table if exists {staging}; create unlogged table {staging} (like {} including generated)",
+            "set lock_timeout = '{LOCK_WAIT}'; drop table if exists {staging}; \
+             create unlogged table {staging} (like {} including generated)",
             self.unit.target.sql()
         );
         target
@@ -138,9 +157,7 @@ impl Resync<'_> {
         };
         let copied = self.copy_rows(snapshot, &rules).await;
         let swapped = match copied {
-            Ok((rows, columns)) => {
-                self.swap(&staging, &columns, &rules, spooled).await.map(|()| rows)
-            }
+            Ok(copy) => self.swap(&staging, &copy, &rules, spooled).await.map(|()| copy.rows),
             Err(error) => {
                 drop(requests.orders.send(Order::DropSpool(spooled)));
                 Err(error)
@@ -174,12 +191,11 @@ impl Resync<'_> {
         Ok(Arc::new(rules.knowing([(evolution.root, evolution.known)])?))
     }
 
-    /// Returns the rows and the columns that were copied.
     async fn copy_rows(
         &self,
         snapshot: SourceSnapshot,
         rules: &Arc<Rules>,
-    ) -> Result<(u64, Vec<String>), StreamError> {
+    ) -> Result<Copy, StreamError> {
         let failed = || StreamError::source("look whether the table was truncated");
         let before = snapshot.files(&self.requests.source).await.map_err(failed())?;
         let (source, target_info) = (self.requests.source.clone(), self.requests.target.clone());
@@ -209,7 +225,7 @@ impl Resync<'_> {
     async fn swap(
         &self,
         staging: &str,
-        columns: &[String],
+        copy: &Copy,
         rules: &Rules,
         spooled: Spooled,
     ) -> Result<(), StreamError> {
@@ -224,10 +240,15 @@ impl Resync<'_> {
             .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)));
         let insert_only = insert_only.collect::<HashSet<_>>();
         let to = self.unit.target.sql();
+        // Rows of inheritance children are none of the copy's.
+        let only = if copy.is_partitioned { "" } else { "only " };
+        let columns = copy.columns.as_slice();
         let list = columns.iter().map(|name| Ident(name).to_string()).collect::<Vec<_>>();
         let list = list.join(", ");
         let mut statements = vec![
-            format!("delete from {to}"),
+            format!("set local lock_timeout = '{LOCK_WAIT}'"),
+            format!("delete from {only}{to}"),
+            "set local lock_timeout to default".to_owned(),
             format!(
                 "insert into {to} ({list}) overriding system value select {list} from {staging}"
             ),
@@ -241,23 +262,50 @@ impl Resync<'_> {
             }
         };
         statements.extend(states(rules, self.unit, Some(columns), state));
-        let (swapped, outcome) = oneshot::channel();
-        drop(requests.orders.send(Order::Swap { spooled, statements, swapped }));
-        match outcome.await {
-            Ok(Ok(())) => {
-                for name in &self.unit.sources {
-                    let (state, reason) = state(name);
-                    requests.status.with_table(name, |table| {
-                        table.state = state;
-                        table.reason = reason.map(str::to_owned);
-                    });
+        let states = self.unit.sources.iter().map(|name| {
+            let (state, reason) = state(name);
+            (name.clone(), state, reason)
+        });
+        let placing = Placing { statements, states: states.collect() };
+        let mut tries = 1;
+        loop {
+            let (swapped, outcome) = oneshot::channel();
+            let (again, placing) = (spooled.clone(), placing.clone());
+            drop(requests.orders.send(Order::Swap { spooled: again, placing, swapped }));
+            match outcome.await {
+                Ok(Swapped::Done) => return Ok(()),
+                Ok(Swapped::Locked(_)) if tries < LOCK_TRIES => {
+                    tokio::time::sleep(lock_pause(tries)).await;
+                    tries += 1;
                 }
-                Ok(())
+                Ok(Swapped::Locked(reason)) => {
+                    drop(requests.orders.send(Order::DropSpool(spooled)));
+                    return Err(StreamError::Resync(reason));
+                }
+                Ok(Swapped::Refused(reason)) => return Err(StreamError::Resync(reason)),
+                Err(_) => return Err(StreamError::Ended),
             }
-            Ok(Err(reason)) => Err(StreamError::Resync(reason)),
-            Err(_) => Err(StreamError::Ended),
         }
     }
+}
+
+fn lock_pause(tries: u32) -> Duration {
+    LOCK_PAUSE.saturating_mul(1 << (tries - 1).min(5)).min(LOCK_PAUSE_LIMIT)
+}
+
+fn with_cause(error: &StreamError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// What was copied into the staging table.
+struct Copy {
+    rows: u64,
+    columns: Vec<String>,
+    /// The target table's rows are all its partitions'.
+    is_partitioned: bool,
 }
 
 /// Ends the copy with the task that waits for it.
@@ -269,11 +317,11 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn states<'u>(
+fn states<'s>(
     rules: &Rules,
-    unit: &'u Unit,
+    unit: &Unit,
     columns: Option<&[String]>,
-    state: impl Fn(&'u RelationName) -> (TableState, Option<&'u str>),
+    state: impl Fn(&RelationName) -> (TableState, Option<&'s str>),
 ) -> Vec<String> {
     let statement = |source| {
         let is_there = |name: &str| columns.is_none_or(|there| there.iter().any(|one| one == name));
@@ -302,7 +350,7 @@ fn copy_unit(
     snapshot: SourceSnapshot,
     (rules, key): (&Rules, &crate::transform::key::RootKey),
     abort: &Abort,
-) -> Result<(u64, Vec<String>), StreamError> {
+) -> Result<Copy, StreamError> {
     let mut wire =
         Wire::connect(target, NAME).map_err(StreamError::target("connect to the target"))?;
     let failed = StreamError::target("read the target's catalog");
@@ -318,6 +366,12 @@ fn copy_unit(
             return Err(StreamError::Resync(format!("the source does not have {name} any more")));
         };
         let copied = copied_columns(table, &to)?;
+        if let Some((column, subject)) = unkeyed(plan, table, &copied) {
+            return Err(StreamError::Resync(format!(
+                "the rule of column {column} is keyed by {subject}, which the target does not have: \
+                 add it there, then try again"
+            )));
+        }
         columns = copied
             .iter()
             .filter_map(|at| table.columns.get(*at))
@@ -326,7 +380,7 @@ fn copy_unit(
         let job = Copied { table, plan, positions: &copied, columns: &columns, staging };
         rows += job.run(&mut lane, key)?;
     }
-    Ok((rows, columns))
+    Ok(Copy { rows, columns, is_partitioned: to.is_partitioned })
 }
 
 /// Columns that both have. One that only the target has would be left without values.

@@ -9,7 +9,7 @@ use crate::pii::evolve;
 use crate::table_sync::routed_target;
 use crate::transform::plan::{Decisions, Plan, TableAction, TablePlan, bind};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy, Spec, parse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 pub(super) struct Rules {
     /// As the configuration has it.
@@ -124,14 +124,38 @@ impl Rules {
         self.root(name).map_or_else(|| name.to_string(), |root| root.name.to_string())
     }
 
-    /// The units that tables are copied again in.
-    pub(super) fn units(&self) -> Vec<Unit> {
+    /// The units that tables are copied again in. Partitions whose changes are sent as those of
+    /// one of `senders`, the partitioned table above them, are one unit with it.
+    pub(super) fn units(&self, senders: &HashSet<RelationName>) -> Vec<Unit> {
         let mut units = BTreeMap::<RelationName, Vec<RelationName>>::new();
         for (table, plan) in self.followed() {
-            let target = routed_target(plan, table, &self.catalog);
+            let target = self.sender(table, senders).cloned();
+            let target = target.unwrap_or_else(|| routed_target(plan, table, &self.catalog));
             units.entry(target).or_default().push(table.name.clone());
         }
         units.into_iter().map(|(target, sources)| Unit { target, sources }).collect()
+    }
+
+    /// The topmost of the partitioned tables above this one that its changes are sent as.
+    fn sender<'r>(
+        &'r self,
+        table: &'r Table,
+        senders: &HashSet<RelationName>,
+    ) -> Option<&'r RelationName> {
+        let parent = |table: &&'r Table| {
+            let parent = table.partitioning.parents.first();
+            let parent = parent.filter(|_| table.partitioning.is_partition)?;
+            Some(self.catalog.table(self.catalog.find(parent)?))
+        };
+        let above = std::iter::successors(Some(table), parent).map(|table| &table.name);
+        above.skip(1).filter(|name| senders.contains(*name)).last()
+    }
+
+    /// The partitions of a partitioned table; None for any other.
+    pub(super) fn parts_below(&self, name: &RelationName) -> Option<Vec<RelationName>> {
+        let (table, _) = self.find(name)?;
+        let root = self.root(name).filter(|_| table.kind == RelationKind::Partitioned)?;
+        Some(self.parts(&root.name).map(|(part, _)| part.name.clone()).collect())
     }
 
     /// True if the column has a rule.

@@ -7,6 +7,7 @@ use super::machine::{Machine, Settings};
 use super::options::{DECODING_BYTES, HELD_BYTES, Options, Outcome, READ_BYTES};
 use super::pipeline::{Detour, End, Pipeline, State};
 use super::rules::Rules;
+use super::slot::Guard;
 use super::spill::Spill;
 use super::status::{Phase, Status, TableState};
 use super::worker::Worker;
@@ -28,6 +29,8 @@ pub(super) const NAME: &str = "backlot stream";
 /// A server that is away is tried again after this, twice as long each time, up to the limit.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_LIMIT: Duration = Duration::from_secs(30);
+/// For the threads to end before the slot is given up.
+const GIVE_UP_WAIT: Duration = Duration::from_secs(20);
 /// A session that lived this long starts the pauses anew.
 const HEALTHY: Duration = Duration::from_mins(1);
 
@@ -42,6 +45,7 @@ struct Circumstances {
     holder: Option<i32>,
     /// A server that was there before is waited for; one that never was is not.
     has_streamed: bool,
+    slot_name: Option<String>,
 }
 
 impl Circumstances {
@@ -65,6 +69,7 @@ pub async fn run(
 ) -> Result<Outcome, StreamError> {
     let mut circumstances = Circumstances::default();
     let mut pause = FIRST_PAUSE;
+    let mut guard = Guard::default();
     loop {
         let started = tokio::time::Instant::now();
         let ended = session(options, key, status, &shutdown, &mut circumstances).await;
@@ -84,10 +89,16 @@ pub async fn run(
             pause = FIRST_PAUSE;
         }
         announce(status, &error, pause);
-        tokio::select! {
-            // Nothing is lost when the sleep is dropped.
-            () = tokio::time::sleep(jittered(pause)) => {}
+        let slot_name = circumstances.slot_name.as_deref();
+        let given_up = tokio::select! {
+            // Nothing is lost when the sleep or the look is dropped.
+            () = tokio::time::sleep(jittered(pause)) => None,
+            error = slot::overdrawn(options, slot_name, &mut guard, status) => Some(error),
             _ = shutdown.changed() => return Err(error),
+        };
+        if let Some(error) = given_up {
+            status.enter(Phase::Stopped);
+            return Err(slot::give_up(options, error, status).await);
         }
         pause = (pause * 2).min(PAUSE_LIMIT);
     }
@@ -125,30 +136,17 @@ async fn session(
     shutdown: &watch::Receiver<bool>,
     circumstances: &mut Circumstances,
 ) -> Result<Ended, StreamError> {
-    let begun = begin::begin(options, key, status, &mut circumstances.holder, shutdown).await?;
-    let until = match (options.until_caught_up, circumstances.end_at) {
-        (false, _) => None,
-        (true, Some(lsn)) => Some(lsn),
-        (true, None) => Some(begin::end_of_source(&begun.source).await?),
+    let known = circumstances.slot_name.clone();
+    let mut guard = Guard::default();
+    let prepared = tokio::select! {
+        prepared = Box::pin(prepare(options, key, status, shutdown, circumstances)) => prepared,
+        error = slot::overdrawn(options, known.as_deref(), &mut guard, status) => Err(error),
     };
-    circumstances.end_at = until;
-    let is_binary = !circumstances.as_text && begun.rules.is_binary();
-    let (orders, order_receiver) = crossbeam_channel::unbounded();
-    let threads = Threads {
-        options: options.clone(),
-        key: Arc::clone(key),
-        status: Arc::clone(status),
-        record: begun.record.clone(),
-        states: begun.states.clone(),
-        rules: begun.rules.clone(),
-        is_binary,
-        detour: circumstances.detour.clone(),
-        orders: order_receiver,
-        runtime: tokio::runtime::Handle::current(),
+    let Prepared { begun, until, orders, pipeline } = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(slot::give_up(options, error, status).await),
     };
     let (ended_sender, mut ended) = oneshot::channel();
-    let pipeline = tokio::task::spawn_blocking(move || threads.start());
-    let pipeline = pipeline.await.map_err(|_| StreamError::Panicked)??;
     status.enter(Phase::Streaming);
     circumstances.has_streamed = true;
     tracing::info!(slot = begun.record.slot_name, "streaming");
@@ -160,13 +158,20 @@ async fn session(
     let ending = control.run(&mut ended, shutdown.clone(), until).await;
     let end = match ending {
         Ending::Pipeline(end) => end?,
+        Ending::Lost(error @ StreamError::GivenUp { .. }) => {
+            drop(orders.send(super::order::Order::Stop));
+            // Threads that wait for a target do not keep the slot: the stream ends for good.
+            drop(tokio::time::timeout(GIVE_UP_WAIT, ended).await);
+            return Err(slot::give_up(options, error, status).await);
+        }
         Ending::Lost(error) => {
             drop(orders.send(super::order::Order::Stop));
-            drop(ended.await);
-            if matches!(error, StreamError::GivenUp { .. }) {
-                drop_slot(&begun, status).await;
-            }
-            return Err(error);
+            let name = Some(begun.record.slot_name.as_str());
+            let error = tokio::select! {
+                _ = ended => error,
+                error = slot::overdrawn(options, name, &mut guard, status) => error,
+            };
+            return Err(slot::give_up(options, error, status).await);
         }
     };
     match end {
@@ -191,12 +196,46 @@ async fn session(
     }
 }
 
-/// The slot is given up; the stream has let go of it.
-async fn drop_slot(begun: &begin::Begun, status: &Status) {
-    if let Err(error) = slot::give_up(&begun.source, &begun.record.slot_name).await {
-        tracing::error!(%error, "the slot cannot be dropped");
-        status.note(format!("the slot cannot be dropped: {error}"));
-    }
+/// A session that is about to start.
+struct Prepared {
+    begun: begin::Begun,
+    until: Option<Lsn>,
+    orders: crossbeam_channel::Sender<super::order::Order>,
+    pipeline: Pipeline,
+}
+
+async fn prepare(
+    options: &Options,
+    key: &Arc<RootKey>,
+    status: &Arc<Status>,
+    shutdown: &watch::Receiver<bool>,
+    circumstances: &mut Circumstances,
+) -> Result<Prepared, StreamError> {
+    let begun = begin::begin(options, key, status, &mut circumstances.holder, shutdown).await?;
+    circumstances.slot_name = Some(begun.record.slot_name.clone());
+    let until = match (options.until_caught_up, circumstances.end_at) {
+        (false, _) => None,
+        (true, Some(lsn)) => Some(lsn),
+        (true, None) => Some(begin::end_of_source(&begun.source).await?),
+    };
+    circumstances.end_at = until;
+    let is_binary = !circumstances.as_text && begun.rules.is_binary();
+    let (orders, order_receiver) = crossbeam_channel::unbounded();
+    let threads = Threads {
+        options: options.clone(),
+        key: Arc::clone(key),
+        status: Arc::clone(status),
+        record: begun.record.clone(),
+        states: begun.states.clone(),
+        rules: begun.rules.clone(),
+        is_binary,
+        detour: circumstances.detour.clone(),
+        orders: order_receiver,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let pipeline = tokio::task::spawn_blocking(move || threads.start());
+    let pipeline = pipeline.await.map_err(|_| StreamError::Panicked)??;
+    Ok(Prepared { begun, until, orders, pipeline })
 }
 
 /// What the threads of a session need.

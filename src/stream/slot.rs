@@ -2,13 +2,21 @@
 
 use super::error::StreamError;
 use super::options::Options;
+use super::run::NAME;
 use super::status::{SlotHealth, Status};
-use crate::pg::{Error, Lsn, Replication, Session};
-use crate::source::{ExpectedSlot, SlotState, check_slot, wait_until_free};
+use crate::pg::{ConnInfo, Error, Lsn, Replication, Session};
+use crate::source::{ExpectedSlot, SlotError, SlotState, check_slot, drop_slot, wait_until_free};
 use crate::state::StreamRecord;
+use std::error::Error as _;
+use std::time::Duration;
 
 /// Warned of when the slot keeps this part of what it may.
 const WARNINGS: [u64; 2] = [50, 80];
+/// Between two looks at the slot and the end of the source's log.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+const END_WALSENDER: &str = "select pg_catalog.pg_terminate_backend(s.active_pid, 5000) \
+     from pg_catalog.pg_replication_slots s join pg_catalog.pg_stat_activity a on a.pid = s.active_pid \
+     where s.slot_name = $1 and a.application_name = $2 and a.usename = current_user";
 
 /// Refuses a slot that is not the one that the target was made from. Returns the source's timeline.
 pub(super) async fn check(
@@ -19,9 +27,8 @@ pub(super) async fn check(
 ) -> Result<i32, StreamError> {
     let failed = || StreamError::source("look at the replication slot");
     let info = options.source.clone();
-    let system = tokio::task::spawn_blocking(move || {
-        Replication::connect(&info, super::run::NAME)?.identify_system()
-    });
+    let system =
+        tokio::task::spawn_blocking(move || Replication::connect(&info, NAME)?.identify_system());
     let system = system.await.map_err(|_| StreamError::Panicked)?;
     let system = system.map_err(StreamError::source("connect to the source for replication"))?;
     let expected = ExpectedSlot {
@@ -85,7 +92,8 @@ impl Guard {
         if retained_bytes <= limit_bytes {
             return Ok(());
         }
-        Err(StreamError::GivenUp { retained_bytes, limit_bytes })
+        let slot_name = slot_name.to_owned();
+        Err(StreamError::GivenUp { slot_name, retained_bytes, limit_bytes, is_dropped: false })
     }
 
     fn warn(&mut self, slot_name: &str, retained: u64, limit: u64, status: &Status) {
@@ -111,10 +119,57 @@ fn lost(slot_name: &str, reason: &str) -> StreamError {
     }
 }
 
-/// Drops the slot rather than let it fill the source's disk.
-pub(super) async fn give_up(source: &Session, slot_name: &str) -> Result<(), Error> {
+/// Ends once the slot keeps more than it may. For the time in which no stream reads from it: an
+/// error ends nothing, the source may be away itself.
+pub(super) async fn overdrawn(
+    options: &Options,
+    slot_name: Option<&str>,
+    guard: &mut Guard,
+    status: &Status,
+) -> StreamError {
+    let (Some(slot_name), Some(_)) = (slot_name, options.lag_limit_bytes) else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Ok(source) = Session::connect(&options.source, NAME).await {
+            loop {
+                match guard.look(&source, slot_name, options.lag_limit_bytes, status).await {
+                    Ok(()) => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(error @ StreamError::GivenUp { .. }) => return error,
+                    Err(_) => break,
+                }
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Drops the slot rather than let it fill the source's disk, if it is to be given up; says so in the
+/// error.
+pub(super) async fn give_up(
+    options: &Options,
+    mut error: StreamError,
+    status: &Status,
+) -> StreamError {
+    let StreamError::GivenUp { slot_name, is_dropped, .. } = &mut error else { return error };
+    match drop_own(&options.source, slot_name).await {
+        Ok(()) => *is_dropped = true,
+        Err(failure) => {
+            let cause = failure.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            tracing::error!(error = %failure, cause, "the slot is given up, but not dropped");
+            status.note(format!("{failure}{cause}"));
+        }
+    }
+    error
+}
+
+/// Drops a slot that none but this stream reads from.
+async fn drop_own(source: &ConnInfo, slot_name: &str) -> Result<(), SlotError> {
+    let failed = |source| SlotError::Drop { name: slot_name.to_owned(), source };
+    let source = Session::connect(source, NAME).await.map_err(failed)?;
     // The walsender is ours and may not have heard yet that the stream has ended.
-    wait_until_free(source, slot_name).await?;
-    source.query("select pg_catalog.pg_drop_replication_slot($1)", &[&slot_name]).await?;
-    Ok(())
+    let ended = source.query(END_WALSENDER, &[&slot_name, &NAME]).await;
+    ended.map_err(Error::from).map_err(failed)?;
+    wait_until_free(&source, slot_name).await.map_err(failed)?;
+    drop_slot(&source, slot_name).await.map(drop)
 }

@@ -33,7 +33,7 @@ pub(super) enum Work {
 /// The answer to one [`Work`].
 pub(super) enum Done {
     Applied,
-    /// A retry failed; the stream goes on.
+    /// A retry failed, or a lock was not to be had; the stream goes on.
     Refused(String),
     /// The thread has ended.
     Failed {
@@ -118,11 +118,18 @@ impl Worker {
                 Err(
                     error @ (ApplyError::Poison { .. }
                     | ApplyError::NotQuarantined(_)
-                    | ApplyError::Quarantine(_)),
+                    | ApplyError::Quarantine(_)
+                    | ApplyError::OtherRules { .. }),
                 ) => return Ok(Done::Refused(error.to_string())),
                 Err(error) => return Err(error),
             },
-            Work::Open(statements) => self.applier.open_with(&statements)?,
+            Work::Open(statements) => match self.applier.open_with(&statements) {
+                Ok(()) => {}
+                Err(error @ ApplyError::Locked { .. }) => {
+                    return Ok(Done::Refused(error.to_string()));
+                }
+                Err(error) => return Err(error),
+            },
             Work::Close => self.applier.close_opened()?,
             Work::Settle => self.settle()?,
         }

@@ -1,6 +1,6 @@
 //! From the bound plan to what the lanes need: one mask per table.
 
-use crate::catalog::{Catalog, RelationKind, RelationName, Table, TableId};
+use crate::catalog::{Catalog, Column, RelationKind, RelationName, Table, TableId};
 use crate::pg::{Format, Kind};
 use crate::transform::key::RootKey;
 use crate::transform::op::Op;
@@ -125,25 +125,47 @@ fn misfit(table: &Table, column: &str, reason: &str) -> Diagnostic {
     )
 }
 
-/// Positions in the COPY's column list of the columns that key a rule. Those without a codec
-/// cannot be read and are left out; the value itself then keys the rule.
+/// Positions in the COPY's column list of the columns that key a rule. Those that cannot key one
+/// are left out; the value itself then keys the rule.
 fn subject(plan: &ColumnPlan, table: &Table, copied: &[usize]) -> Vec<(usize, Kind)> {
     let position = |at: &usize| copied.iter().position(|copied| copied == at);
     plan.subject
         .iter()
         .filter_map(|at| Some((position(at)?, table.columns.get(*at)?.kind.clone())))
-        .filter(|(_, kind)| {
-            !matches!(
-                kind,
-                Kind::Hstore
-                    | Kind::Tsvector
-                    | Kind::Array(_)
-                    | Kind::Composite
-                    | Kind::Range
-                    | Kind::Opaque
-            )
-        })
+        .filter(|(_, kind)| can_key(kind))
         .collect()
+}
+
+/// False for values without a codec: they cannot be read.
+fn can_key(kind: &Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Hstore
+            | Kind::Tsvector
+            | Kind::Array(_)
+            | Kind::Composite
+            | Kind::Range
+            | Kind::Opaque
+    )
+}
+
+/// A column of these whose rule is keyed by another that is not among them, with that one: its
+/// values would become others than where both are copied.
+pub fn unkeyed<'t>(
+    plan: &TablePlan,
+    table: &'t Table,
+    copied: &[usize],
+) -> Option<(&'t str, &'t str)> {
+    let is_missing = |at: usize, column: &Column| {
+        !copied.contains(&at) && column.is_copied() && can_key(&column.kind)
+    };
+    copied.iter().find_map(|at| {
+        let (column, rule) = (table.columns.get(*at)?, plan.columns.get(*at)?);
+        let mut subjects =
+            rule.subject.iter().filter_map(|at| Some((*at, table.columns.get(*at)?)));
+        let (_, missing) = subjects.find(|(at, subject)| is_missing(*at, subject))?;
+        Some((column.name.as_str(), missing.name.as_str()))
+    })
 }
 
 /// The relation that a table's rows are written to.

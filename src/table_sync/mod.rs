@@ -6,7 +6,7 @@ mod pump;
 mod ranges;
 mod subset;
 
-pub use job::{TableJob, bind_masks, routed_target, table_mask};
+pub use job::{TableJob, bind_masks, routed_target, table_mask, unkeyed};
 pub use pump::{Abort, Counters, Lane, RangeError, RangeJob, RangeResult};
 pub use ranges::plan_ranges;
 pub use subset::{SubsetError, close_subset};

@@ -75,10 +75,13 @@ async fn directly(
             let refusal = match applier.retry(id) {
                 Ok(()) => None,
                 Err(ApplyError::Poison { poison }) => Some(poison.failure.to_string()),
-                Err(error @ ApplyError::Quarantine(_)) => Some(error.to_string()),
+                Err(error @ (ApplyError::Quarantine(_) | ApplyError::OtherRules { .. })) => {
+                    Some(error.to_string())
+                }
                 Err(
                     error @ (ApplyError::Connection { .. }
                     | ApplyError::Restart { .. }
+                    | ApplyError::Locked { .. }
                     | ApplyError::Checkpoint { .. }
                     | ApplyError::NotQuarantined(_)),
                 ) => return Err(error),
@@ -97,8 +100,10 @@ fn failed(error: ApplyError) -> Failure {
         error @ ApplyError::NotQuarantined(_) => Failure::not_found(error.to_string()),
         error @ (ApplyError::Poison { .. }
         | ApplyError::Restart { .. }
+        | ApplyError::Locked { .. }
         | ApplyError::Checkpoint { .. }
-        | ApplyError::Quarantine(_)) => Failure::refused(error.to_string()),
+        | ApplyError::Quarantine(_)
+        | ApplyError::OtherRules { .. }) => Failure::refused(error.to_string()),
     }
 }
 

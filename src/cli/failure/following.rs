@@ -1,6 +1,7 @@
 //! Failures of a running stream.
 
 use super::{Code, Failure, code_of, hint_of, range_code};
+use crate::pg::Literal;
 use crate::sink::apply::ApplyError;
 use crate::stream::StreamError;
 use std::error::Error as _;
@@ -49,7 +50,15 @@ fn code(error: &StreamError) -> (Code, Option<String>) {
                 "is another stream running? if not, end that process: select pg_terminate_backend(pid)",
             ),
         ),
-        StreamError::GivenUp { .. } => (Code::Refused, say(REBUILD)),
+        StreamError::GivenUp { is_dropped: true, .. } => (Code::Refused, say(REBUILD)),
+        StreamError::GivenUp { slot_name, is_dropped: false, .. } => (
+            Code::Refused,
+            Some(format!(
+                "drop the slot on the source, or it goes on keeping WAL: \
+                 select pg_drop_replication_slot({}); then {REBUILD}",
+                Literal(slot_name)
+            )),
+        ),
         StreamError::Config(_) => (Code::Usage, None),
         StreamError::Identity { .. } => (
             Code::Usage,
@@ -92,11 +101,34 @@ fn apply_code(error: &ApplyError) -> (Code, Option<String>) {
         ApplyError::Checkpoint { .. } => {
             (Code::Conflict, Some("did another stream run on this target? ".to_owned() + AGAIN))
         }
+        ApplyError::Locked { .. } => (Code::Conflict, Some(AGAIN.to_owned())),
         ApplyError::NotQuarantined(_) => {
             (Code::NotFound, Some("`backlot clone status` lists what is quarantined".into()))
         }
         ApplyError::Quarantine(_) => {
             (Code::Internal, Some("use the version of backlot that quarantined it".into()))
         }
+        ApplyError::OtherRules { .. } => (Code::Refused, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_could_not_be_dropped_comes_with_the_statement_that_drops_it() {
+        let failure = |is_dropped| {
+            let slot_name = "backlot_1".to_owned();
+            let (retained_bytes, limit_bytes) = (2, 1);
+            let given_up =
+                StreamError::GivenUp { slot_name, retained_bytes, limit_bytes, is_dropped };
+            (given_up.to_string(), Failure::from(given_up).hint.unwrap())
+        };
+        let (error, hint) = failure(false);
+        assert!(error.contains("backlot_1") && error.contains("could not be dropped"), "{error}");
+        assert!(hint.contains("select pg_drop_replication_slot('backlot_1')"), "{hint}");
+        let (error, hint) = failure(true);
+        assert!(!error.contains("could not be dropped") && !hint.contains("pg_drop"), "{hint}");
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn slot_code(error: &SlotError) -> (Code, Option<String>) {
             };
             (code_of(source), hint)
         }
+        SlotError::Drop { source, .. } => (code_of(source), hint_of(source, "source")),
         SlotError::Cancelled { .. } => (Code::Interrupted, Some(AGAIN.into())),
         SlotError::Blocked { .. } => (
             Code::Timeout,

@@ -104,6 +104,9 @@ impl Applier {
 
     /// Begins a transaction with these statements; parts may follow, and `close_opened` ends it.
     /// The checkpoint does not move.
+    ///
+    /// # Errors
+    /// [`ApplyError::Locked`]: nothing is open.
     pub fn open_with(&mut self, statements: &[String]) -> Result<(), ApplyError> {
         self.assert_nothing_open();
         let run = |applier: &mut Self| {
@@ -113,9 +116,17 @@ impl Applier {
             }
             applier.pipeline.settle().map(drop)
         };
-        let opened = run(self);
-        self.open = Some(Open::default());
-        opened.map_err(|error| self.part_failed(error, None, &Route::Fast, None))
+        match run(self) {
+            Ok(()) => {
+                self.open = Some(Open::default());
+                Ok(())
+            }
+            Err(error) if error.severity() == Severity::Contention => {
+                self.pipeline.rollback().map_err(|error| error.into_connection(None))?;
+                Err(ApplyError::Locked { failure: error.failure(None) })
+            }
+            Err(error) => Err(self.part_failed(error, None, &Route::Fast, None)),
+        }
     }
 
     /// Commits what `open_with` began.

@@ -23,12 +23,23 @@ pub enum ApplyError {
     /// The checkpoint is not where this stream left it: something else moved or removed it.
     #[error("the checkpoint of slot {slot_name} is not where this stream left it")]
     Checkpoint { slot_name: String },
+    /// The statements of [`Applier::open_with`](super::Applier::open_with) were in another
+    /// session's way: nothing is open, and the same may work again.
+    #[error("another session is in the way: {failure}")]
+    Locked { failure: Failure },
     /// There is no quarantined transaction of that number.
     #[error("no quarantined transaction {0}")]
     NotQuarantined(i64),
     /// What the quarantine holds cannot be read, for example because a newer backlot wrote it.
     #[error("the quarantined transaction cannot be read: {0}")]
     Quarantine(&'static str),
+    /// A quarantined transaction is not masked by the rules that the table is masked by now, as
+    /// far as is known, or the table is not followed.
+    #[error(
+        "its rows of {relation} may not be masked as the table is now: \
+         `backlot clone resync {relation}` copies the table again, with what they change"
+    )]
+    OtherRules { relation: RelationName },
 }
 
 /// What the applier does with a source transaction that cannot be applied.

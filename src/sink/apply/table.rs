@@ -10,6 +10,9 @@ pub struct BoundTable {
     pub id: u64,
     /// The relation on the source, for people.
     pub source: RelationName,
+    /// The tables of the source that it stands for, each with the hash of the rules that its rows
+    /// are masked by: the relation itself, or the partitions below it.
+    pub rules: Vec<(RelationName, String)>,
     /// Written to: the table of that name, or the partition root that routes its rows.
     pub target: RelationName,
     /// True if `target` is partitioned. Statements on any other table say ONLY: rows of

@@ -88,7 +88,8 @@ pub fn load_target(wire: &mut Wire, name: &RelationName) -> Result<Option<Target
 }
 
 impl TargetTable {
-    /// Binds a relation of the stream, whose tuples have these columns, to this table.
+    /// Binds a relation of the stream, whose tuples have these columns and are masked by `rules`
+    /// ([`BoundTable::rules`]), to this table.
     ///
     /// A column that the table does not have is bound as not written. Under FULL the table's own
     /// primary key finds the row, if the relation has all of its columns. A key column that the
@@ -96,6 +97,7 @@ impl TargetTable {
     pub fn bind(
         &self,
         source: &RelationName,
+        rules: Vec<(RelationName, String)>,
         columns: &[&str],
         identity: &SentIdentity,
     ) -> BoundTable {
@@ -103,6 +105,7 @@ impl TargetTable {
         BoundTable {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             source: source.clone(),
+            rules,
             target: self.name.clone(),
             is_partitioned: self.is_partitioned,
             columns: columns.iter().map(|name| self.bound_column(name)).collect(),

@@ -64,9 +64,9 @@ pub(in crate::stream) enum Action {
     Barrier,
     /// Nothing is in flight: the checkpoint may move here.
     Advance(Lsn),
-    /// The table cannot be followed any more.
+    /// The table of the target cannot be followed any more.
     Stale {
-        relation: RelationName,
+        target: RelationName,
         reason: String,
     },
 }
@@ -243,11 +243,17 @@ impl Machine {
                 return true;
             }
         }
+        self.close_and_advance(now);
+        false
+    }
+
+    /// Hands over what is complete and moves the checkpoint to the end of what was seen, also
+    /// where nothing of that was handed over. At a boundary only.
+    pub(in crate::stream) fn close_and_advance(&mut self, now: Duration) {
         self.close();
         if self.passed > self.handed {
             self.advance(now);
         }
-        false
     }
 
     /// True if a complete transaction waits to be handed over.
@@ -430,7 +436,14 @@ impl Machine {
             }
             Some(_) | None => {}
         }
-        self.mark_half_truncated(truncate)?;
+        let xid = subxid.or(self.block).unwrap_or(0);
+        for (relation, target) in self.half_truncated(truncate)? {
+            match self.block.and_then(|block| self.streamed.get_mut(&block)) {
+                // Whether it commits is not known yet.
+                Some(streamed) => streamed.half_truncated.push((xid, relation, target)),
+                None => self.mark_half_truncated(&relation, target),
+            }
+        }
         let statement = self.gathered.next_statement();
         for relation in truncate.relations() {
             let slot = self.relations.get(self.block, relation)?;
@@ -457,15 +470,17 @@ impl Machine {
 
     /// Rows of several partitions that are written to one table of the target cannot be told
     /// apart there: if not all of them are truncated, the table cannot be followed.
-    fn mark_half_truncated(&mut self, truncate: Truncate<'_>) -> Result<(), MachineError> {
+    fn half_truncated(
+        &mut self,
+        truncate: Truncate<'_>,
+    ) -> Result<Vec<(RelationName, RelationName)>, MachineError> {
+        let mut found = Vec::new();
         for relation in truncate.relations() {
             let slot = self.relations.get(self.block, relation)?;
             let Some(followed) = slot.followed.as_ref().filter(|one| one.leaf_count > 1) else {
                 continue;
             };
-            if slot.route == Route::Skip {
-                continue;
-            }
+            let relation = slot.shape.name.clone();
             let (target, leaf_count) = (followed.table.target.clone(), followed.leaf_count);
             let mut together = 0;
             for relation in truncate.relations() {
@@ -473,13 +488,19 @@ impl Machine {
                 together += usize::from(other.is_some_and(|one| one.table.target == target));
             }
             if together < leaf_count {
-                self.relations.skip_target(&target);
-                let reason =
-                    "a partition was truncated whose rows the target keeps with others".to_owned();
-                self.actions.push_back(Action::Stale { relation: target, reason });
+                found.push((relation, target));
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn mark_half_truncated(&mut self, relation: &RelationName, target: RelationName) {
+        if self.relations.route_of(relation) != Route::Skip {
+            self.relations.set_route(&target, Route::Skip);
+            let reason =
+                "a partition was truncated whose rows the target keeps with others".to_owned();
+            self.actions.push_back(Action::Stale { target, reason });
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -122,20 +122,23 @@ impl Relations {
         self.last = None;
     }
 
-    pub(super) fn skip_target(&mut self, target: &RelationName) {
+    pub(super) fn set_route(&mut self, target: &RelationName, route: Route) {
         for slot in &mut self.slots {
             if slot.followed.as_ref().is_some_and(|followed| followed.table.target == *target) {
-                slot.route = Route::Skip;
+                slot.route = route;
             }
         }
     }
 
-    /// Where the changes of a table go. By name: it may have been bound anew since.
+    /// Where the changes of a relation go. By name: it may have been bound anew since. Not by the
+    /// target: of the partitions that share one, some may be stale.
     pub(super) fn route(&self, table: &BoundTable) -> Route {
-        let is_target = |slot: &&Slot| {
-            slot.followed.as_ref().is_some_and(|followed| followed.table.target == table.target)
-        };
-        self.slots.iter().find(is_target).map_or(Route::Skip, |slot| slot.route)
+        self.route_of(&table.source)
+    }
+
+    pub(super) fn route_of(&self, relation: &RelationName) -> Route {
+        let is_relation = |slot: &&Slot| slot.shape.name == *relation;
+        self.slots.iter().rev().find(is_relation).map_or(Route::Skip, |slot| slot.route)
     }
 }
 
@@ -151,22 +154,30 @@ impl Machine {
         known.is_some()
     }
 
-    /// Binds a relation; its changes go where `route` says.
+    /// Binds a relation; its changes go where `route` says, whatever shape they were sent in.
     pub(in crate::stream) fn bind(&mut self, shape: Shape, binding: Binding, route: Route) {
         let (block, oid) = (self.block, shape.oid);
         let followed = match binding {
             Binding::Followed(followed) => Some(followed),
             Binding::Dropped => None,
         };
+        for slot in self.relations.slots.iter_mut().filter(|slot| slot.shape.name == shape.name) {
+            slot.route = route;
+        }
         self.relations.slots.push(Slot { shape, followed, route, position: (0, 0) });
         self.relations.set(block, oid, self.relations.slots.len() - 1);
     }
 
     /// Sends the changes of all relations that are written to `target` elsewhere.
     pub(in crate::stream) fn set_route(&mut self, target: &RelationName, route: Route) {
+        self.relations.set_route(target, route);
+    }
+
+    /// Drops from here on the changes of these relations that were applied.
+    pub(in crate::stream) fn skip(&mut self, is_meant: impl Fn(&RelationName) -> bool) {
         for slot in &mut self.relations.slots {
-            if slot.followed.as_ref().is_some_and(|followed| followed.table.target == *target) {
-                slot.route = route;
+            if slot.route == Route::Apply && is_meant(&slot.shape.name) {
+                slot.route = Route::Skip;
             }
         }
     }

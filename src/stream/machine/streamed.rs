@@ -8,7 +8,7 @@ use crate::catalog::RelationName;
 use crate::pg::pgoutput::Commit;
 use crate::pg::{Lsn, Oid};
 use crate::sink::apply::{BoundTable, Change, Extent, Group, Operation, TransactionMark};
-use crate::transform::MaskedRows;
+use crate::transform::{MaskedRows, StageError};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,22 @@ pub(super) struct Streamed {
     /// Subtransactions that were rolled back.
     aborted: HashSet<u32>,
     pub(super) is_skipped: bool,
+    /// By a subtransaction, of a relation and its target: the target was truncated in part.
+    pub(super) half_truncated: Vec<(u32, RelationName, RelationName)>,
+    /// By a subtransaction, of a relation: rows that could not be masked.
+    unmasked: Vec<(u32, RelationName, StageError)>,
+}
+
+impl Streamed {
+    fn new(held: Held) -> Self {
+        Self {
+            held,
+            aborted: HashSet::new(),
+            is_skipped: false,
+            half_truncated: Vec::new(),
+            unmasked: Vec::new(),
+        }
+    }
 }
 
 /// Segments in memory and put away, in order.
@@ -125,9 +141,10 @@ impl Held {
         }
     }
 
-    fn copy(&mut self, rows: &MaskedRows, table: &Arc<BoundTable>, change: Operation) {
+    /// True as for [`Self::change`].
+    fn copy(&mut self, rows: &MaskedRows, table: &Arc<BoundTable>, change: Operation) -> bool {
         self.current.changes.copy(rows, table, change);
-        self.added(0);
+        self.added(0)
     }
 
     fn added(&mut self, subxid: u32) -> bool {
@@ -173,8 +190,7 @@ impl Machine {
         self.block = Some(xid);
         if !self.streamed.contains_key(&xid) {
             let held = Held::new(self.new_buffer());
-            let streamed = Streamed { held, aborted: HashSet::new(), is_skipped: false };
-            self.streamed.insert(xid, streamed);
+            self.streamed.insert(xid, Streamed::new(held));
         }
         Ok(())
     }
@@ -200,8 +216,18 @@ impl Machine {
         let slot = self.relations.get(Some(xid), relation)?;
         self.masked_count += u64::from(slot.followed.is_some());
         // Whether it is applied, spooled or skipped is decided at the commit.
-        if streamed.held.change(subxid, slot, change)? {
-            self.keep_budget();
+        match streamed.held.change(subxid, slot, change) {
+            Ok(true) => self.keep_budget(),
+            Ok(false) => {}
+            Err(MachineError::Mask { relation, source }) => {
+                let is_known = |(by, known, _): &(u32, RelationName, StageError)| {
+                    *by == subxid && *known == relation
+                };
+                if !streamed.unmasked.iter().any(is_known) {
+                    streamed.unmasked.push((subxid, relation, source));
+                }
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -233,7 +259,7 @@ impl Machine {
         if let Some(streamed) = self.streamed.remove(&xid) {
             let id = streamed.held.id;
             if commit.commit_lsn >= self.settings.checkpoint && !streamed.is_skipped {
-                self.commit_streamed(xid, streamed, commit, now);
+                self.commit_streamed(xid, streamed, commit, now)?;
             }
             self.actions.push_back(Action::Forget(id));
         }
@@ -241,7 +267,24 @@ impl Machine {
         Ok(())
     }
 
-    fn commit_streamed(&mut self, xid: u32, mut streamed: Streamed, commit: Commit, now: Duration) {
+    fn commit_streamed(
+        &mut self,
+        xid: u32,
+        mut streamed: Streamed,
+        commit: Commit,
+        now: Duration,
+    ) -> Result<(), MachineError> {
+        for (subxid, relation, target) in streamed.half_truncated {
+            if !streamed.aborted.contains(&subxid) {
+                self.mark_half_truncated(&relation, target);
+            }
+        }
+        for (subxid, relation, source) in streamed.unmasked {
+            let is_skipped = self.relations.route_of(&relation) == Route::Skip;
+            if !is_skipped && !streamed.aborted.contains(&subxid) {
+                return Err(MachineError::Mask { relation, source });
+            }
+        }
         streamed.held.close();
         let Held { id: buffer, mut closed, .. } = streamed.held;
         let aborted = Arc::new(streamed.aborted);
@@ -255,7 +298,7 @@ impl Machine {
             if self.gathered.change_count() > before {
                 self.gathered.mark(xid, point(commit), now);
             }
-            return;
+            return Ok(());
         }
         self.close();
         let count = closed.len();
@@ -270,6 +313,7 @@ impl Machine {
         if count > 0 {
             self.handed = self.handed.max(commit.end_lsn);
         }
+        Ok(())
     }
 
     fn hand_kept(&mut self, kept: Kept, release: Release) {
@@ -329,8 +373,10 @@ impl Machine {
         table: &Arc<BoundTable>,
         change: Operation,
     ) {
-        if let Some(spool) = self.spools.get_mut(&id) {
-            spool.copy(rows, table, change);
+        if let Some(spool) = self.spools.get_mut(&id)
+            && spool.copy(rows, table, change)
+        {
+            self.keep_budget();
         }
     }
 

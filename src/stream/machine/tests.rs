@@ -271,10 +271,62 @@ fn truncating_one_of_the_partitions_that_share_a_target_makes_it_stale() {
     assert!(rig.actions().is_empty(), "both: the whole target table");
     rig.truncate(&[11]);
     let actions = rig.actions();
-    let [Action::Stale { relation, .. }] = actions.as_slice() else { panic!("one stale table") };
-    assert_eq!(relation.to_string(), "public.root");
+    let [Action::Stale { target, .. }] = actions.as_slice() else { panic!("one stale table") };
+    assert_eq!(target.to_string(), "public.root");
     rig.insert(12, "after").commit(100, 110).machine.close_if_due(NOW, Applier::Idle);
     assert_eq!(applied(&handed(rig.actions())[0]), ["11x", "12x"]);
+}
+
+#[test]
+fn a_streamed_truncate_of_one_partition_counts_once_it_commits() {
+    let mut rig = Rig::with(0, usize::MAX, true);
+    rig.bind_routed(11, "root", 2);
+    rig.bind_routed(12, "root", 2);
+    rig.start(50).streamed_truncate(50, &[11]).stop().abort(50, 50);
+    rig.start(60).streamed_truncate(61, &[11]).streamed(60, 1, "a").stop().abort(60, 61);
+    rig.start(70).origin().streamed_truncate(70, &[11]).stop();
+    rig.start(80).streamed(80, 12, "b").streamed_truncate(81, &[12]).stop();
+    rig.stream_commit(60, 100, 110).stream_commit(70, 110, 120);
+    rig.begin(120, 1).insert(12, "followed").commit(120, 130);
+    let is_stale = |action: &Action| matches!(action, Action::Stale { .. });
+    rig.machine.close();
+    let actions = rig.actions();
+    assert!(!actions.iter().any(is_stale));
+    assert_eq!(applied(&handed(actions)[0]), ["1+a", "12+followed"]);
+    rig.stream_commit(80, 140, 150).begin(150, 1).insert(12, "c").insert(1, "d").commit(150, 160);
+    rig.machine.close();
+    let actions = rig.actions();
+    assert_eq!(actions.iter().filter(|action| is_stale(action)).count(), 1);
+    assert_eq!(applied(&handed(actions)[0]), ["1+d"]);
+}
+
+#[test]
+fn a_streamed_row_that_cannot_be_masked_matters_once_it_commits_on_a_followed_table() {
+    let mut rig = Rig::new(0);
+    rig.machine.bind(model::shape(3, "t3"), model::unmaskable("t3"), Route::Skip);
+    rig.start(50).streamed(50, 3, "x").streamed(50, 1, "a").stop().stream_commit(50, 100, 110);
+    rig.machine.close();
+    assert_eq!(applied(&handed(rig.actions())[0]), ["1+a"]);
+    rig.start(60).streamed(61, 3, "x").stop().start(70).streamed(70, 3, "x").stop();
+    rig.machine.set_route(&model::name("t3"), Route::Apply);
+    rig.start(60).streamed(61, 3, "y").stop();
+    rig.abort(60, 61).stream_commit(60, 120, 130);
+    rig.is_strict = false;
+    rig.stream_commit(70, 130, 140);
+    assert!(rig.failed);
+}
+
+#[test]
+fn a_spool_that_streamed_transactions_fill_keeps_to_the_budget() {
+    let mut rig = Rig::with(0, 1024 * 1024, false);
+    rig.machine.start_spool(&model::name("t2"));
+    let row = "v".repeat(900 * 1024);
+    for xid in 50..60 {
+        let at = u64::from(xid) * 10;
+        rig.start(xid).streamed(xid, 2, &row).stop().stream_commit(xid, at, at + 5);
+        rig.actions();
+    }
+    assert!(rig.stored_now() > 0, "nothing of the spool was put away");
 }
 
 #[test]
@@ -356,6 +408,28 @@ fn changes_of_a_stale_or_uncloned_table_are_dropped() {
 }
 
 #[test]
+fn a_relation_bound_anew_goes_one_way_in_all_its_shapes() {
+    let mut rig = Rig::new(0);
+    rig.bind_routed(11, "root", 2);
+    rig.bind_routed(12, "root", 2);
+    rig.start(50).streamed(50, 2, "old shape").streamed(50, 11, "a").stop();
+    let mut altered = model::shape(2, "t2");
+    altered.columns[0].name = "w".into();
+    rig.machine.bind(altered, model::followed("t2", "t2", 1), Route::Skip);
+    rig.machine.bind(model::shape(11, "t11"), Binding::Dropped, Route::Skip);
+    // The source changed it back.
+    assert!(rig.machine.recognise(&model::shape(2, "t2")));
+    rig.begin(100, 1).insert(2, "back").insert(12, "sibling").commit(100, 110);
+    rig.start(50).streamed(50, 12, "b").stop().stream_commit(50, 120, 130);
+    rig.machine.close_if_due(NOW, Applier::Idle);
+    assert_eq!(applied(&handed(rig.actions())[0]), ["12+sibling", "12+b"]);
+    rig.machine.skip(|name| *name == model::name("t12"));
+    rig.begin(140, 1).insert(12, "given up").insert(1, "c").commit(140, 150);
+    rig.machine.close_if_due(later(10), Applier::Idle);
+    assert_eq!(applied(&handed(rig.actions())[0]), ["1+c"]);
+}
+
+#[test]
 fn a_spooled_table_keeps_its_changes_apart_until_they_are_asked_for() {
     let mut rig = Rig::with(0, 1024, false);
     let spool = rig.machine.start_spool(&model::name("t2"));
@@ -373,6 +447,20 @@ fn a_spooled_table_keeps_its_changes_apart_until_they_are_asked_for() {
     let all = groups.iter().flat_map(applied).collect::<Vec<_>>();
     assert_eq!(all, ["2+b".to_owned(), "2x".to_owned(), format!("2+{row}")]);
     assert!(groups.iter().all(|group| group.extent == Extent::Part));
+}
+
+#[test]
+fn what_is_only_spooled_is_behind_the_checkpoint_when_it_is_asked_for() {
+    let mut rig = Rig::new(0);
+    let spool = rig.machine.start_spool(&model::name("t2"));
+    rig.begin(100, 1).insert(2, "a").commit(100, 110);
+    rig.machine.close_and_advance(NOW);
+    assert!(matches!(rig.actions().as_slice(), [Action::Advance(Lsn(110))]));
+    rig.machine.take_spool(spool);
+    assert!(!handed(rig.actions()).is_empty());
+    rig.begin(110, 1).insert(1, "b").insert(2, "c").commit(110, 120);
+    rig.machine.close_and_advance(NOW);
+    assert!(matches!(rig.actions().as_slice(), [Action::Hand { .. }]), "its mark moves it");
 }
 
 #[test]

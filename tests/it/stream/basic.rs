@@ -2,17 +2,17 @@
 
 use crate::support::follow::Follow;
 use crate::support::{
-    Database, Running, database, query_strings, query_value, servers, sql, try_query_strings,
-    wait_for,
+    Database, Output, Running, backlot, database, query_strings, query_value, servers, sql,
+    try_query_strings, wait_for,
 };
 use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
 /// Every column as it is, but for e-mail addresses.
-const RULES: &str = "version: 1
+pub(super) const RULES: &str = "version: 1
 defaults: {detected: keep, free_text: keep, unclassified: keep}
 tables:
   public.users:
@@ -23,7 +23,7 @@ tables:
   public.logs: {columns: {line: keep}}
 ";
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     create table users (id bigint generated always as identity primary key, email text not null, name text);
     create table notes (id int primary key, body text);
     create table logs (at int, line text);
@@ -31,14 +31,14 @@ const SCHEMA: &str = "
     insert into notes select i, repeat('b' || i, 3) from generate_series(1, 50) i;
     insert into logs select i, 'l' || i from generate_series(1, 20) i;";
 
-struct Pair {
-    source: Database,
-    target: Database,
-    follow: Follow,
+pub(super) struct Pair {
+    pub(super) source: Database,
+    pub(super) target: Database,
+    pub(super) follow: Follow,
 }
 
 /// A cloned pair, not yet streaming.
-fn pair(name: &str, schema: &str, rules: &str) -> Pair {
+pub(super) fn pair(name: &str, schema: &str, rules: &str) -> Pair {
     pair_on(servers().next().unwrap(), name, schema, rules)
 }
 
@@ -48,8 +48,17 @@ fn pair_on(
     schema: &str,
     rules: &str,
 ) -> Pair {
-    let source = database(cluster, &format!("{name}_s"));
-    let target = database(cluster, &format!("{name}_t"));
+    pair_between([cluster, cluster], name, schema, rules)
+}
+
+pub(super) fn pair_between(
+    [source, target]: [&'static crate::support::Cluster; 2],
+    name: &str,
+    schema: &str,
+    rules: &str,
+) -> Pair {
+    let source = database(source, &format!("{name}_s"));
+    let target = database(target, &format!("{name}_t"));
     sql(&source, schema);
     let follow = Follow::new(&source.url, &target.url).config(rules);
     follow.start().expect_code(0);
@@ -57,7 +66,7 @@ fn pair_on(
 }
 
 /// Ends a load also where the test fails.
-struct Ending<'a>(&'a AtomicBool);
+pub(super) struct Ending<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
@@ -66,11 +75,17 @@ impl Drop for Ending<'_> {
 }
 
 impl Pair {
-    fn catch_up(&self) -> serde_json::Value {
+    /// `clone retry --all`.
+    fn retry(&self) -> Output {
+        let args = ["--json", "clone", "retry", "--all", "--target-url", &self.target.url];
+        backlot(self.follow.dir.path(), &args, &[])
+    }
+
+    pub(super) fn catch_up(&self) -> serde_json::Value {
         self.follow.catch_up().expect_code(0).summary()
     }
 
-    fn assert_rows(&self, query: &str) {
+    pub(super) fn assert_rows(&self, query: &str) {
         assert_eq!(
             query_strings(&self.source, query),
             query_strings(&self.target, query),
@@ -79,7 +94,7 @@ impl Pair {
     }
 
     /// A running stream that has caught up at least once.
-    fn stream(&self, more: &[&str]) -> Running {
+    pub(super) fn stream(&self, more: &[&str]) -> Running {
         let running = self.follow.stream(more);
         let holds = format!(
             "select 1 from pg_replication_slots where active and slot_name = '{}'",
@@ -91,11 +106,11 @@ impl Pair {
         running
     }
 
-    fn slot(&self) -> String {
+    pub(super) fn slot(&self) -> String {
         query_value(&self.target, "select slot_name from backlot.stream")
     }
 
-    fn wait_rows(&self, what: &str, query: &str) {
+    pub(super) fn wait_rows(&self, what: &str, query: &str) {
         wait_for(what, LIMIT, || {
             try_query_strings(&self.target, query) == Some(query_strings(&self.source, query))
         });
@@ -497,6 +512,74 @@ fn rules_that_change_copy_only_the_tables_they_touch() {
         "0"
     );
     pair.assert_rows("select count(*), count(distinct name) from users");
+}
+
+#[test]
+fn what_was_quarantined_under_other_rules_is_not_applied() {
+    for cluster in servers() {
+        let pair = pair_on(cluster, "retry", SCHEMA, RULES);
+        let quarantined = ["--until-caught-up", "--on-error", "quarantine"];
+        let poison = |id: u32, user: &str| {
+            let user =
+                format!("insert into users (email, name) values ('{user}@corp.test', '{user}')");
+            sql(&pair.target, &format!("insert into notes values ({id}, 'in the way')"));
+            sql(&pair.source, &format!("{user}; insert into notes values ({id}, 'x')"));
+            pair.follow.run("stream", &quarantined).expect_code(9);
+            sql(&pair.target, &format!("delete from notes where id = {id}"));
+        };
+        poison(500, "n7001");
+        // As long as the rules are the same it is applied.
+        let applied = pair.retry().expect_code(0);
+        assert!(applied.stdout.contains("\"applied\":true"), "{}", applied.stdout);
+        pair.assert_rows("select id, name from users order by 1");
+        poison(501, "n7002");
+        let file = pair.follow.dir.path().join("other.yaml");
+        std::fs::write(&file, RULES.replace("name: keep", "name: full_name")).unwrap();
+        let rules = ["--until-caught-up", "--config", file.to_str().unwrap()];
+        pair.follow.run("stream", &rules).expect_code(9);
+        let refused = pair.retry().expect_code(9);
+        let running = pair.stream(&[]);
+        let by_the_stream = pair.retry().expect_code(9);
+        running.signal(Signal::TERM);
+        running.wait().expect_code(9);
+        for refused in [refused, by_the_stream] {
+            assert!(refused.stdout.contains("clone resync public.users"), "{}", refused.stdout);
+            assert!(!refused.stdout.contains("n7002"), "{}", refused.stdout);
+        }
+        let raw = "select count(*) from users where name ~ '^n[0-9]+$'";
+        assert_eq!(query_value(&pair.target, raw), "0");
+    }
+}
+
+#[test]
+fn what_was_quarantined_of_partitions_is_applied_by_the_rules_of_each() {
+    let rules = format!("{PARTITIONED_RULES}publications: [by_root]\n");
+    let schema = format!(
+        "{PARTITIONED} create publication by_root for table m with (publish_via_partition_root = true);"
+    );
+    let quarantined = ["--until-caught-up", "--on-error", "quarantine"];
+    for (name, schema, rules) in
+        [("own_rules", PARTITIONED, PARTITIONED_RULES), ("root_rules", &schema, &rules)]
+    {
+        let pair = pair(name, schema, rules);
+        // The target has no such partition.
+        let partition = "create table m3 partition of m for values from (20) to (30)";
+        sql(&pair.source, partition);
+        sql(&pair.source, "insert into m values (201, 25, 'w201@corp.test')");
+        pair.follow.run("stream", &quarantined).expect_code(9);
+        sql(&pair.target, partition);
+        pair.retry().expect_code(0);
+        pair.assert_rows("select id, at from m order by 1, 2");
+        sql(&pair.target, "insert into m values (202, 5, 'in the way')");
+        sql(&pair.source, "insert into m values (202, 5, 'w202@corp.test')");
+        pair.follow.run("stream", &quarantined).expect_code(9);
+        let file = pair.follow.dir.path().join("other.yaml");
+        std::fs::write(&file, rules.replace("who: email", "who: text_fill")).unwrap();
+        let rules = ["--until-caught-up", "--config", file.to_str().unwrap()];
+        pair.follow.run("stream", &rules).expect_code(9);
+        let refused = pair.retry().expect_code(9);
+        assert!(refused.stdout.contains("clone resync public.m1"), "{}", refused.stdout);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod metrics;
 mod network;
 mod oracle;
 mod overtaken;
+mod resync;
 mod schema;
 mod start;
 mod types;

@@ -258,3 +258,29 @@ fn the_network_delays_pauses_resets_and_forgets() {
     assert_eq!(ask(&other, long, large).ok(), Some(false), "it was not reset");
     assert_eq!(proxy.counts(), (2, 1));
 }
+
+/// The target is away, or does not answer, and the source goes on writing.
+#[test]
+fn a_slot_that_keeps_too_much_is_given_up_while_the_target_is_away() {
+    for is_reset in [false, true] {
+        let site = Site::new(servers().next().unwrap(), "maxlag_away");
+        let stream = site.follow.stream(&["--max-lag", "64MB"]);
+        let before = site.checkpoint();
+        sql(&site.source, "insert into app.keyless values (0, 0, 'begin')");
+        wait_for("the first change", FOLLOW_LIMIT, || site.checkpoint() > before);
+        site.to_target.pause();
+        if is_reset {
+            site.to_target.reset();
+        }
+        sql(
+            &site.source,
+            "select pg_logical_emit_message(false, 'test', repeat('x', 1024 * 1024)) \
+             from generate_series(1, 80)",
+        );
+        let given_up = stream.wait_within(Duration::from_secs(50)).expect_code(7);
+        assert!(given_up.stderr.contains("was given up"), "{}", given_up.stderr);
+        let slots = "select count(*) from pg_replication_slots where database = current_database()";
+        assert_eq!(query_value(&site.source, slots), "0");
+        site.to_target.go_on();
+    }
+}

@@ -6,7 +6,7 @@ use backlot::instance::StopMode;
 use backlot::pg::ConnInfo;
 use backlot::sink::apply::{Applier, ApplyError, Enforcement, NextRoute, OnError, Route};
 
-use super::rig::Rig;
+use super::rig::{RULES, Rig};
 use crate::support::{binaries, own_cluster, query_strings, query_value, servers, sql, wait_for};
 
 const SOURCE: &str =
@@ -125,6 +125,44 @@ fn a_quarantined_transaction_is_kept_whole_and_can_be_retried() {
         sql(&rig.source, "update t set v = 'end'");
         rig.follow(&mut applier, &Route::Fast);
         rig.assert_same();
+    }
+}
+
+#[test]
+fn a_quarantined_transaction_that_other_rules_have_masked_is_not_applied() {
+    let mut rig = rig(0);
+    let mut applier = rig.applier(OnError::Quarantine);
+    sql(&rig.source, "insert into t values (6, 'poison')");
+    rig.follow(&mut applier, &Route::Fast);
+    sql(&rig.target, "alter table t drop constraint t_v_check");
+    let set = |what: &str| sql(&rig.target, &format!("update backlot.stream_table set {what}"));
+    let hash = |name: &str| {
+        let text = |text: &str| format!("int4send({}) || '{text}'::bytea", text.len());
+        format!("'H'::bytea || {} || {} || {}", text("public"), text(name), text(RULES))
+    };
+    // As an earlier version stored it.
+    let old = format!(
+        "update backlot.quarantine_part set changes = set_byte(overlay(changes placing '' \
+         from position({0} in changes) for length({0})), 0, 1)",
+        hash("t")
+    );
+    let same = format!("rules_hash = '{RULES}', state = 'streaming'");
+    for make in [
+        "update backlot.stream_table set rules_hash = 'other'",
+        "update backlot.stream_table set state = 'stale'",
+        "update backlot.stream_table set relation = 'public.elsewhere' where relation = 'public.t'",
+        &old,
+    ] {
+        set(&same);
+        sql(&rig.target, make);
+        let error = applier.retry(1).unwrap_err();
+        let ApplyError::OtherRules { relation } = &error else { panic!("{make}: {error}") };
+        assert_eq!(relation.to_string(), "public.t");
+        assert!(error.to_string().contains("`backlot clone resync public.t`"), "{error}");
+        assert_eq!(query_value(&rig.target, "select count(*) from t"), "0");
+        assert_eq!(query_value(&rig.target, "select count(*) from backlot.quarantine"), "1");
+        let back = "update backlot.stream_table set relation = 'public.t' where relation = 'public.elsewhere'";
+        sql(&rig.target, back);
     }
 }
 

@@ -16,6 +16,9 @@ use backlot::transform::{TableMask, TupleStage};
 use crate::support::database::{block_on, connect};
 use crate::support::{Cluster, Database, database, query_strings, sql, try_query_strings};
 
+/// Stands for the hash of the rules of every table.
+pub(super) const RULES: &str = "rules";
+
 pub(super) struct Rig {
     pub(super) source: Database,
     pub(super) target: Database,
@@ -65,6 +68,13 @@ impl Rig {
             create_stream_state(&session).await.unwrap();
             record.write(&session).await.unwrap();
         });
+        let tables = format!(
+            "insert into backlot.stream_table (relation, state, rules_hash) \
+             select n.nspname || '.' || c.relname, 'streaming', '{RULES}' from pg_class c \
+             join pg_namespace n on n.oid = c.relnamespace \
+             where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'backlot')"
+        );
+        sql(&target, &tables);
         Self { source, target, slot, is_binary }
     }
 
@@ -197,7 +207,8 @@ impl Assembly {
                     ReplicaIdentity::Default | ReplicaIdentity::Index => SentIdentity::Key(keys),
                 };
                 let target = load_target(wire, &name).unwrap().unwrap();
-                let bound = target.bind(&name, &columns, &identity);
+                let rules = vec![(name.clone(), RULES.to_owned())];
+                let bound = target.bind(&name, rules, &columns, &identity);
                 self.tables.insert(relation.oid, u32::try_from(self.group.tables.len()).unwrap());
                 self.group.tables.push(Arc::new(bound));
                 self.stages.push(TupleStage::new(Arc::new(TableMask::new(vec![]))));

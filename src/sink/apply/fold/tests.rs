@@ -27,6 +27,7 @@ fn table() -> BoundTable {
     BoundTable {
         id: 1,
         source: RelationName::new("public", "t"),
+        rules: Vec::new(),
         target: RelationName::new("public", "t"),
         is_partitioned: false,
         // The key is not the first column.

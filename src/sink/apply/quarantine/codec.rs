@@ -1,19 +1,24 @@
 //! The stored form of masked changes: tables by name with their columns, then changes.
 //!
 //! A part is a version byte and records; a table's definition stands in front of its first change
-//! in the transaction. Tuples stand as pgoutput has them, formats included.
+//! in the transaction, with the hashes of the rules that mask it. Tuples stand as pgoutput has them,
+//! formats included.
 
 use crate::catalog::RelationName;
 use crate::pg::pgoutput::Tuple;
 use crate::sink::apply::row::RowChange;
 use crate::sink::apply::{BoundTable, Identity, SentIdentity};
 
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+/// Had no hashes of rules.
+const WITHOUT_RULES: u8 = 1;
 
 /// What is stored of a table: enough to bind it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredTable {
     pub source: RelationName,
+    /// As in [`BoundTable::rules`]; empty where they are not known.
+    pub rules: Vec<(RelationName, String)>,
     pub target: RelationName,
     pub columns: Vec<String>,
     pub identity: SentIdentity,
@@ -45,6 +50,12 @@ pub(super) fn put_table(out: &mut Vec<u8>, table: &BoundTable) {
         }
         Identity::Full(_) => out.push(b'F'),
         Identity::None => out.push(b'N'),
+    }
+    for (relation, hash) in &table.rules {
+        out.push(b'H');
+        for text in [&relation.schema, &relation.name, hash] {
+            put_text(out, text);
+        }
     }
 }
 
@@ -99,13 +110,18 @@ impl Reader {
     /// The records of a part; the tables that it defines are in `tables` afterwards.
     pub(super) fn read<'a>(&mut self, part: &'a [u8]) -> Result<Vec<Record<'a>>, Unreadable> {
         let mut bytes = Bytes(part);
-        if bytes.byte()? != VERSION {
+        if !matches!(bytes.byte()?, VERSION | WITHOUT_RULES) {
             return Err(Unreadable);
         }
         let mut records = Vec::new();
         while !bytes.0.is_empty() {
             match bytes.byte()? {
                 b'T' => self.tables.push(bytes.table()?),
+                b'H' => {
+                    let relation = RelationName::new(bytes.text()?, bytes.text()?);
+                    let rules = (relation, bytes.text()?);
+                    self.tables.last_mut().ok_or(Unreadable)?.rules.push(rules);
+                }
                 kind => records.push(bytes.record(kind)?),
             }
         }
@@ -162,7 +178,7 @@ impl<'a> Bytes<'a> {
             b'N' => SentIdentity::Nothing,
             _ => return Err(Unreadable),
         };
-        Ok(StoredTable { source, target, columns, identity })
+        Ok(StoredTable { source, rules: Vec::new(), target, columns, identity })
     }
 
     fn record(&mut self, kind: u8) -> Result<Record<'a>, Unreadable> {

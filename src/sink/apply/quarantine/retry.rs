@@ -2,7 +2,7 @@
 
 use super::codec::{Reader, Record, StoredTable};
 use crate::catalog::RelationName;
-use crate::pg::Parameters;
+use crate::pg::{Literal, Parameters};
 use crate::sink::apply::applier::Applier;
 use crate::sink::apply::error::{ApplyError, Severity, StepError};
 use crate::sink::apply::pipeline::Pipeline;
@@ -15,7 +15,8 @@ impl Applier {
     /// Applies a quarantined transaction row by row, in the transaction that deletes it.
     ///
     /// # Errors
-    /// [`ApplyError::Poison`] if it fails again: it stays in the quarantine then.
+    /// [`ApplyError::Poison`] if it fails again, [`ApplyError::OtherRules`] if its rows are not
+    /// masked as their table is now: it stays in the quarantine then.
     pub fn retry(&mut self, quarantine_id: i64) -> Result<(), ApplyError> {
         self.assert_nothing_open();
         let may_move = self.may_move();
@@ -37,11 +38,15 @@ impl Applier {
             RetryError::Step(relation, step) if step.severity() != Severity::Final => {
                 Err(step.into_connection(relation))
             }
-            other @ (RetryError::Absent | RetryError::Unreadable(_) | RetryError::Step(..)) => {
+            other @ (RetryError::Absent
+            | RetryError::Unreadable(_)
+            | RetryError::OtherRules(_)
+            | RetryError::Step(..)) => {
                 self.pipeline.rollback().map_err(connection)?;
                 Err(match other {
                     RetryError::Absent => ApplyError::NotQuarantined(quarantine_id),
                     RetryError::Unreadable(reason) => ApplyError::Quarantine(reason),
+                    RetryError::OtherRules(relation) => ApplyError::OtherRules { relation },
                     RetryError::Step(relation, step) => poison(step.failure(relation), None),
                 })
             }
@@ -55,6 +60,8 @@ enum RetryError {
     Absent,
     /// The stored form cannot be read.
     Unreadable(&'static str),
+    /// This table of the source is masked otherwise by now.
+    OtherRules(RelationName),
     /// A change failed, of this relation.
     Step(Option<RelationName>, StepError),
 }
@@ -122,6 +129,7 @@ impl Replay<'_> {
 
     fn bind(&mut self, stored: &[StoredTable]) -> Result<(), RetryError> {
         for table in stored {
+            self.check_rules(table)?;
             let target = load_target(self.pipeline.wire(), &table.target)
                 .map_err(|error| RetryError::Step(Some(table.source.clone()), error.into()))?;
             let Some(target) = target else {
@@ -129,7 +137,30 @@ impl Replay<'_> {
                 return Err(RetryError::Step(Some(table.source.clone()), gone));
             };
             let columns = table.columns.iter().map(String::as_str).collect::<Vec<_>>();
-            self.tables.push(Arc::new(target.bind(&table.source, &columns, &table.identity)));
+            let rules = table.rules.clone();
+            let bound = target.bind(&table.source, rules, &columns, &table.identity);
+            self.tables.push(Arc::new(bound));
+        }
+        Ok(())
+    }
+
+    /// Rows that older rules have masked may hold what the table's rules hide.
+    fn check_rules(&mut self, table: &StoredTable) -> Result<(), RetryError> {
+        if table.rules.is_empty() {
+            return Err(RetryError::OtherRules(table.source.clone()));
+        }
+        for (relation, hash) in &table.rules {
+            let sql = format!(
+                "select 1 from backlot.stream_table where relation = {} and rules_hash = {} \
+                 and state in ('streaming', 'insert_only')",
+                Literal(&relation.to_string()),
+                Literal(hash)
+            );
+            self.pipeline.query(&sql, 1)?;
+            let is_same = self.pipeline.settle()?.iter().any(|rows| !rows.is_empty());
+            if hash.is_empty() || !is_same {
+                return Err(RetryError::OtherRules(relation.clone()));
+            }
         }
         Ok(())
     }

@@ -7,12 +7,12 @@ use crate::catalog::RelationName;
 use crate::pg::pgoutput::{
     Begin, Commit, Datum, Decoder, Message, OldTuple, ReplicaIdentity, Tuple,
 };
-use crate::pg::{Lsn, Oid};
+use crate::pg::{Kind, Lsn, Oid};
 use crate::sink::apply::{
     BoundColumn, BoundTable, CommitPoint, Extent, Group, Identity, KeyColumn, Operation,
 };
 use crate::stream::spill::Spill;
-use crate::transform::{MaskedRow, TableMask, TupleStage};
+use crate::transform::{ColumnMask, MaskedRow, TableMask, Treatment, TupleStage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) fn shape(oid: u32, relation: &str) -> Shape {
     Shape { oid: Oid(oid), name: name(relation), replica_identity, columns: vec![column] }
 }
 
-fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
+pub(super) fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let column = BoundColumn {
         name: "v".into(),
@@ -52,6 +52,7 @@ fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
     let table = BoundTable {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         source: name(source),
+        rules: Vec::new(),
         target: name(target),
         is_partitioned: false,
         columns: vec![column],
@@ -59,6 +60,20 @@ fn followed(source: &str, target: &str, leaf_count: usize) -> Binding {
     };
     let stage = TupleStage::new(Arc::new(TableMask::new(Vec::new())));
     Binding::Followed(Box::new(Followed { table: Arc::new(table), stage, leaf_count }))
+}
+
+/// A rule on a column that the rows do not have.
+pub(super) fn unmaskable(table: &str) -> Binding {
+    let Binding::Followed(mut bound) = followed(table, table, 1) else { return Binding::Dropped };
+    let mask = ColumnMask {
+        position: 1,
+        name: "w".into(),
+        kind: Kind::Opaque,
+        treatment: Treatment::Null,
+        subject: Vec::new(),
+    };
+    bound.stage = TupleStage::new(Arc::new(TableMask::new(vec![mask])));
+    Binding::Followed(bound)
 }
 
 pub(super) fn commit(commit_lsn: u64, end_lsn: u64) -> CommitPoint {
@@ -167,6 +182,15 @@ impl Rig {
         let new = tuple(text);
         let (xid, relation) = (Some(subxid), Oid(relation));
         self.say(Message::Insert { xid, relation, new: split(&new) })
+    }
+
+    pub(super) fn streamed_truncate(&mut self, subxid: u32, relations: &[u32]) -> &mut Self {
+        let count = u32::try_from(relations.len()).unwrap();
+        let mut bytes = [b"T".as_slice(), &count.to_be_bytes(), &[0]].concat();
+        bytes.extend(relations.iter().flat_map(|relation| relation.to_be_bytes()));
+        let message = Decoder::default().decode(&bytes).unwrap();
+        let Message::Truncate { truncate, .. } = message else { panic!("a TRUNCATE") };
+        self.say(Message::Truncate { xid: Some(subxid), truncate })
     }
 
     pub(super) fn abort(&mut self, xid: u32, subxid: u32) -> &mut Self {
