@@ -72,6 +72,7 @@ impl Roll {
                 application_name: APPLICATION_NAME.to_owned(),
                 search_path,
                 role: options.role.clone(),
+                has_own_times: true,
                 patience: options.patience,
             },
         );
