@@ -134,6 +134,28 @@ fn migrate_stops_at_the_file_that_fails_and_keeps_what_is_before_it() {
 }
 
 #[test]
+fn migrate_again_comes_to_what_an_interrupted_one_would_have() {
+    let rig = Rig::newest("verbs_again");
+    rig.files("m", &[("01_users.yaml", USERS), ("02_age.yaml", ADD_AGE)]);
+    rig.roll(&["migrate", "m"], 0);
+    // As it is left by one that was killed before it noted the end of its start.
+    let starting = "update pgroll.backlot_run set phase = 'starting'";
+    sql(&rig.database, starting);
+    let done = summary(&rig.roll(&["migrate", "m"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["02_age"], "status": "In progress"}));
+    sql(&rig.database, starting);
+    let done = summary(&rig.roll(&["migrate", "m", "-c"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["02_age"], "status": "Complete"}));
+    assert_eq!(rig.schemas(), ["public_02_age"]);
+    // Killed between the start of the last and its end.
+    rig.files("m", &[("03_rename.yaml", RENAME)]);
+    rig.roll(&["migrate", "m"], 0);
+    let done = summary(&rig.roll(&["migrate", "m", "-c"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["03_rename"], "status": "Complete"}));
+    assert_eq!(rig.schemas(), ["public_03_rename"]);
+}
+
+#[test]
 fn what_ended_before_somebody_elses_migration_is_not_told_of_it() {
     let rig = Rig::newest("verbs_else");
     rig.files("m", &[("01_users.yaml", USERS)]);
