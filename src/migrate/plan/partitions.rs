@@ -8,8 +8,9 @@ use crate::migrate::model::{Model, Table, name};
 use crate::migrate::plan::draft::{lock, step_id};
 use crate::migrate::plan::expand::Work;
 use crate::migrate::plan::index::{Building, build_step};
+use crate::migrate::plan::trigger::dollar_quoted;
 use crate::migrate::plan::{LockMode, Step};
-use crate::pg::Ident;
+use crate::pg::{Ident, Literal};
 
 /// The first version that takes a foreign key NOT VALID on a partitioned table.
 const KEY_NOT_VALID: i32 = 180_000;
@@ -153,16 +154,26 @@ pub(super) fn add_constraint(
         let index = name_below(work, building, &building.name, leaf);
         let original = original(work.model, building, leaf).map(|one| one.name.clone());
         let own = original.unwrap_or_else(|| name::child_index(name, &leaf.name));
-        statements.push(format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} {kind} USING INDEX {}{deferrable}",
-            RelationName::new(&work.model.schema, &leaf.name).sql(),
+        let relation = RelationName::new(&work.model.schema, &leaf.name).sql();
+        let add = format!(
+            "ALTER TABLE {relation} ADD CONSTRAINT {} {kind} USING INDEX {}{deferrable}",
             Ident(&own),
             Ident(&index)
-        ));
+        );
+        statements.push(if_still_there(&relation, &add));
     }
     let parent = work.relation().sql();
     statements.push(format!("ALTER TABLE {parent} ADD CONSTRAINT {} {definition}", Ident(name)));
     statements
+}
+
+/// A statement on a partition that somebody may drop before it runs.
+fn if_still_there(relation: &str, statement: &str) -> String {
+    let body = format!(
+        "BEGIN\n  IF pg_catalog.to_regclass({}) IS NOT NULL THEN\n    {statement};\n  END IF;\nEND\n",
+        Literal(relation)
+    );
+    dollar_quoted("DO ", &body)
 }
 
 /// The copies take the names of what they are copies of.
@@ -173,7 +184,7 @@ pub(super) fn rename_indexes(work: &Work<'_>, building: &Building) -> Vec<String
         if let Some(original) = original(work.model, building, child) {
             let copy = RelationName::new(schema, name_below(work, building, &building.name, child));
             let name = Ident(&original.name);
-            statements.push(format!("ALTER INDEX {} RENAME TO {name}", copy.sql()));
+            statements.push(format!("ALTER INDEX IF EXISTS {} RENAME TO {name}", copy.sql()));
         }
     }
     statements

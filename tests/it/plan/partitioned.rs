@@ -54,6 +54,22 @@ fn a_column_of_a_partitioned_table_is_altered_with_its_keys_and_indexes() {
 }
 
 #[test]
+fn complete_passes_by_a_partition_that_was_dropped() {
+    for cluster in servers() {
+        let mut roll = Roll::new(cluster, EVENTS);
+        let operations = "  - alter_column: {table: events, column: amount, nullable: false, up: \"coalesce(amount, 0)\", down: amount}
+  - alter_column: {table: events, column: id, check: {name: positive, constraint: id > 0}, up: id, down: id}
+";
+        roll.start("v1", operations);
+        roll.sql("drop table events_2b");
+        roll.complete();
+        assert_eq!(roll.leftovers(), Vec::<Vec<String>>::new());
+        assert_eq!(joined(&roll.as_version("v1", "select id from events order by id")), "1\n2");
+        assert_eq!(roll.rows("select count(*) from pg_index where not indisvalid"), [["0"]]);
+    }
+}
+
+#[test]
 fn the_partition_key_cannot_be_replaced() {
     for cluster in servers() {
         let roll = Roll::new(cluster, EVENTS);

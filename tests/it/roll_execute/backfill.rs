@@ -76,6 +76,25 @@ fn leaves_of_a_partitioned_table_are_walked() {
 }
 
 #[test]
+fn partitions_come_and_go_after_the_plan_was_made() {
+    for cluster in servers() {
+        let rig = Rig::new(cluster, "roll_new_leaves");
+        sql(
+            &rig.database,
+            "create table public.t (a int primary key) partition by range (a);
+             create table public.t1 partition of public.t for values from (0) to (3000);
+             create table public.t2 partition of public.t default;
+             insert into public.t select generate_series(1, 5000)",
+        );
+        let mut plan = add_doubled(by(&["a"]));
+        plan.backfill[0].partitions =
+            ["t0", "t1"].map(|name| RelationName::new("public", name)).into();
+        rig.start("01", &plan).unwrap();
+        assert_eq!(query_value(&rig.database, WRONG), "0");
+    }
+}
+
+#[test]
 fn no_trigger_of_the_users_fires() {
     let cluster = servers().next().unwrap();
     let rig = Rig::new(cluster, "roll_triggers");
