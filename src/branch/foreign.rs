@@ -59,6 +59,26 @@ pub fn require_own(branch: &Branch, what: &'static str) -> Result<(), BranchErro
     }
 }
 
+/// # Errors
+/// [`BranchError::Elsewhere`] if the project's first branch is another database than the project
+/// file names.
+pub fn require_here(home: &Home, first: &Branch) -> Result<(), BranchError> {
+    let lives = match first.place {
+        Place::Own => None,
+        Place::Foreign { .. } => Some(format!("{}/{}", access::address(first), first.database)),
+    };
+    let named = home
+        .foreign
+        .as_ref()
+        .map(|ForeignServer { info, .. }| format!("{}:{}/{}", info.host, info.port, info.dbname));
+    if lives == named {
+        return Ok(());
+    }
+    let own = || "a server of the project's own".to_owned();
+    let (lives, named) = (lives.unwrap_or_else(own), named.unwrap_or_else(own));
+    Err(BranchError::Elsewhere { name: first.name.clone(), lives, named })
+}
+
 /// Asks a server what it is, in the database that is to be adopted.
 ///
 /// # Errors
@@ -176,7 +196,11 @@ pub(super) fn application(branch: &Branch) -> String {
 /// Opens a session for what may take long.
 pub(super) fn work_for(branch: &Branch) -> impl Fn(&ConnInfo) -> Result<Wire, Error> {
     let application = application(branch);
-    move |info| Wire::connect(info, &application)
+    move |info| {
+        // One that says nothing is found out before it may take its time.
+        ask(info)?;
+        Wire::connect(info, &application)
+    }
 }
 
 /// Opens a session for one question.

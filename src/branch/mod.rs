@@ -42,8 +42,8 @@ pub use create::{Created, Request, create, create_root};
 pub use delete::{Swept, delete, is_abandoned, require_deletable, sweep};
 pub use error::{BranchError, Use};
 pub use foreign::{
-    Database, ForeignServer, Version, foreign_answers, foreign_database, foreign_url, require_own,
-    set_server_password, version_of,
+    Database, ForeignServer, Version, foreign_answers, foreign_database, foreign_url, require_here,
+    require_own, set_server_password, version_of,
 };
 pub use gc::{Collected, Garbage, collect, find_garbage};
 pub use home::Home;

@@ -283,8 +283,14 @@ fn may_not(session: &mut Wire, database: &str, name: &str, source: Error) -> Bra
     let mut values = rows.into_iter().flatten().map(Option::unwrap_or_default);
     let mut next = || values.next().unwrap_or_default();
     let (role, may_create, may_copy, owner) = (next(), next(), next(), next());
+    let is_owner_super = next() != "f";
     let (lacks, grant) = match (may_create.as_str(), may_copy.as_str()) {
         ("f", _) => ("lacks CREATEDB", format!("alter role {} createdb", Ident(&role))),
+        // Membership in a superuser's role would be more than the right to copy.
+        ("t", "f") if is_owner_super => {
+            let (database, role) = (Ident(database), Ident(&role));
+            ("does not own it", format!("alter database {database} owner to {role}"))
+        }
         ("t", "f") => ("does not own it", format!("grant {} to {}", Ident(&owner), Ident(&role))),
         // Something else, as the right to make tables in its tablespace.
         _ => return BranchError::sql("create the database", name)(source),

@@ -63,7 +63,12 @@ pub(super) async fn run(args: InitArgs, global: &Global) -> Result<(), Failure> 
         proxy::reach(&project, &home, &main).await?;
         main
     };
-    args.env_file.write(&project::url(&home, &main)?)?;
+    // The application goes on where the other commands act.
+    let used = project::branch(&project, &home, None)?;
+    if used.id != main.id && args.env_file.path().is_some() {
+        proxy::reach(&project, &home, &used).await?;
+    }
+    args.env_file.write(&project::url(&home, &used)?)?;
     let seconds = began.elapsed().as_secs_f64();
     if global.json {
         return output::json(&json!({
@@ -194,6 +199,7 @@ fn main_branch(home: &Home, project: &Project) -> Result<(Branch, bool), BranchE
     branch::sweep(home)?;
     let name = &project.file.default_branch;
     if let Ok(main) = home.catalog().read()?.named(name) {
+        branch::require_here(home, main)?;
         return Ok((main.clone(), false));
     }
     if let Some(foreign) = &home.foreign {

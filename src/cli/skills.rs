@@ -48,8 +48,8 @@ fn install(args: &InstallArgs, global: &Global) -> Result<(), Failure> {
     let mut others = Vec::new();
     for (name, text) in SKILLS {
         let path = root.join(name).join("SKILL.md");
-        match std::fs::read_to_string(&path) {
-            Ok(found) if found == text => {}
+        match std::fs::read(&path) {
+            Ok(found) if found == text.as_bytes() => {}
             Ok(_) => others.push((path, text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 missing.push((path, text));
@@ -86,6 +86,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("{what} {}: {error}", path.display()))
+        .hint("see to it that the folder can be written, or name another with --project")
 }
 
 fn list(global: &Global) -> Result<(), Failure> {

@@ -44,7 +44,9 @@ fn read(path: &Path) -> Result<String, ProjectError> {
 }
 
 fn with_variable(text: &str, name: &str, value: &str) -> String {
-    let line = format!("{name}={value}");
+    // For a shell as for a reader of such files; `'` is percent-encoded in a URL.
+    let quote = if value.contains(['&', ' ', ';', '#', '$']) { "'" } else { "" };
+    let line = format!("{name}={quote}{value}{quote}");
     let mut is_set = false;
     let mut lines: Vec<&str> = Vec::new();
     for old in text.lines() {
@@ -83,6 +85,18 @@ mod tests {
         let error = write_variable(&link, "URL", &"other".into()).unwrap_err();
         assert!(matches!(error, ProjectError::Link { .. }), "{error}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "A=1\nURL=secret\n");
+    }
+
+    #[test]
+    fn a_shell_reads_the_value_that_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(".env");
+        for url in ["postgres://u:p@h/d", "postgres:///d?host=%2Frun&port=1&options=-c%20a%3Db"] {
+            write_variable(&file, "URL", &url.into()).unwrap();
+            let script = format!(". {} && printf %s \"$URL\"", file.display());
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), url);
+        }
     }
 
     #[test]

@@ -83,18 +83,27 @@ fn every_command_of_the_skills_runs() {
     follow(&project, "branch-create", &[("BRANCH", "try/people")]);
     shell(&project, "backlot roll init", &[]).expect_code(0);
 
-    follow(&project, "migration-start", &[("MIGRATION", "migrations/01_people.yaml")]);
+    // Somebody has set it for another database: nothing may go there.
+    let decoy = database(servers().next().unwrap(), "skills_decoy");
+    let branch = [("BRANCH", "try/people"), ("PGROLL_PG_URL", decoy.url.as_str())];
+    let start =
+        |file| follow(&project, "migration-start", &[&branch[..], &[("MIGRATION", file)]].concat());
+    start("migrations/01_people.yaml");
     assert_eq!(status()["status"], "In progress");
-    follow(&project, "migration-complete", &[]);
+    follow(&project, "migration-complete", &branch);
     assert_eq!(status()["status"], "Complete");
 
-    follow(&project, "migration-start", &[("MIGRATION", "migrations/02_phone.yaml")]);
+    start("migrations/02_phone.yaml");
     let seen = application(&project, "new");
     sql(&seen, "insert into people values (1, 'a@b.example', '555')");
-    follow(&project, "migration-rollback", &[]);
+    follow(&project, "migration-rollback", &branch);
     assert_eq!(status()["status"], "Complete");
     let rows = "select count(*) from public_01_people.people";
     assert_eq!(query_value(&application(&project, "old"), rows), "1");
+    assert_eq!(query_value(&decoy, "select to_regnamespace('pgroll') is null"), "t");
+    // Again: the application stays on its branch.
+    follow(&project, "setup", &[]);
+    assert_eq!(query_value(&application(&project, "again"), rows), "1");
 
     let source = database(servers().next().unwrap(), "skills_source");
     sql(&source, SOURCE);

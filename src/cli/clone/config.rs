@@ -29,6 +29,15 @@ pub(in crate::cli) struct ConfigArgs {
 pub(super) async fn run(args: ConfigArgs, global: &Global) -> Result<(), Failure> {
     let to_stdout = args.output.as_os_str() == "-";
     if !to_stdout && args.output.exists() && !args.force {
+        // Where the rules are there already, a key may be all that is missing.
+        if args.create_key && environment::create_key()? {
+            let (key, rules) = (environment::KEY_FILE, args.output.display());
+            output::say(&format!("made {key}; {rules} is as it was"));
+            if global.json {
+                return output::json(&json!({"config": args.output, "key_created": true}));
+            }
+            return Ok(());
+        }
         return Err(Failure::refused(format!("{} exists", args.output.display()))
             .hint("use --force to overwrite it, or --output to write another"));
     }

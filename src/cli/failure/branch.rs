@@ -96,9 +96,10 @@ fn classify(error: &BranchError) -> (Code, Option<String>) {
         BranchError::Overtaken => (Code::Conflict, say("run it again: they are where they were")),
         BranchError::NoPort { .. } => (Code::Conflict, say("delete branches that are not needed")),
         BranchError::Foreign { .. } => (Code::Refused, say("do that on the server itself")),
-        BranchError::NotOurs { .. } => {
-            (Code::Refused, say("what backlot did not make, it does not drop"))
-        }
+        BranchError::NotOurs { .. } => (
+            Code::Refused,
+            say("name another branch: `backlot branch list` shows them, `branch create` makes one"),
+        ),
         BranchError::Elsewhere { .. } => (Code::Refused, say(ELSEWHERE)),
         BranchError::InUse { what: Use::Copy, .. } => (Code::Conflict, say(IN_USE)),
         BranchError::InUse { what: Use::Drop, .. } => {
