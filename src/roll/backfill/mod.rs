@@ -73,7 +73,13 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and (c.oid = r.table
     or c.oid in (select t.relid from pg_catalog.pg_partition_tree(r.table) t where t.isleaf))
 order by c.oid";
-const IS_THERE: &str = "select pg_catalog.to_regclass($1::text) is not null";
+
+/// Triggers that are ENABLE ALWAYS or ENABLE REPLICA.
+const INSISTENT: &str = "with recursive tree as (
+    select pg_catalog.to_regclass($1::text)::oid as oid
+    union select i.inhrelid from pg_catalog.pg_inherits i join tree on tree.oid = i.inhparent)
+select exists (select from pg_catalog.pg_trigger t join tree on tree.oid = t.tgrelid
+    where t.tgenabled in ('A', 'R') and not t.tgisinternal)";
 
 /// Tries of one range: with pauses of a quarter of a second, half an hour for one row that is locked.
 const ATTEMPT_LIMIT: u32 = 3600;
@@ -117,7 +123,8 @@ async fn fill_all(
         let filled = fill_relation(roll, name, (backfill, relation), throttle, progress).await;
         if let Err(error) = filled {
             // Somebody dropped the partition: nothing of it is left to fill.
-            if *relation == backfill.table || is_there(roll, relation).await? {
+            let is_whole = *relation == backfill.table;
+            if error.is_passing() || is_whole || roll.is_there(relation).await? {
                 return Err(error);
             }
             // What is set of it may be of the one that failed.
@@ -148,12 +155,6 @@ async fn relations(roll: &Roll, backfill: &Backfill) -> Result<Vec<RelationName>
     let rows = rows.map_err(|error| RollError::query("look for partitions")(error.into()))?;
     let name = |row: &Row| RelationName::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
     Ok(rows.iter().map(name).collect())
-}
-
-async fn is_there(roll: &Roll, relation: &RelationName) -> Result<bool, RollError> {
-    let row = roll.session.query_one(IS_THERE, &[&relation.sql()]).await;
-    let row = row.map_err(|error| RollError::query("look for partitions")(error.into()))?;
-    Ok(row.get(0))
 }
 
 async fn fill_relation(
@@ -194,6 +195,7 @@ async fn sweep(
             second = set_up(roll, walk, progress).await?;
             is_set = true;
         }
+        roll.check_lock().await?;
         let session = roll.executor.session().await?;
         throttle.before(session, progress).await.map_err(|source| walk.failed(source))?;
         let since = Instant::now();
@@ -233,7 +235,7 @@ async fn set_up(
         );
     }
     // Triggers of a user's may lock rows of any range: two sessions could lock each other out.
-    if !walk.is_wide() || !is_silent {
+    if !walk.is_wide() || !is_silent || has_insistent_triggers(roll, &walk.relation).await? {
         return Ok(None);
     }
     match roll.executor.another_session().await {
@@ -248,7 +250,14 @@ async fn set_up(
     }
 }
 
-/// True if no trigger fires for what the session writes.
+/// True if triggers fire even for a replica, of the table or of one that inherits from it.
+async fn has_insistent_triggers(roll: &Roll, relation: &RelationName) -> Result<bool, RollError> {
+    let row = roll.session.query_one(INSISTENT, &[&relation.sql()]).await;
+    let row = row.map_err(|error| RollError::query("look for triggers")(error.into()))?;
+    Ok(row.get(0))
+}
+
+/// True if no ordinary trigger fires for what the session writes.
 async fn prepare(session: &Session) -> Result<bool, RollError> {
     let is_silent = match session.execute_all(SILENCE).await {
         Ok(()) => true,

@@ -267,7 +267,11 @@ impl Walk {
         let [schema, name, backfill, relation] = &self.note;
         let rows = i64::try_from(rows).unwrap_or(0);
         let is_done = next == Some(&Place::Over);
-        session.execute_all("reset role").await?;
+        // The other session may have the journal's row until it has committed, however long a replica
+        // takes for that.
+        session
+            .execute_all("reset role;set local lock_timeout = 0;set local statement_timeout = 0")
+            .await?;
         session
             .execute(&self.advance, &[schema, name, backfill, relation, &position, &rows, &is_done])
             .await?;
