@@ -73,6 +73,9 @@ pub enum RollError {
         #[source]
         source: Box<RollError>,
     },
+    /// Made by others after start.
+    #[error("version {schema} cannot be dropped: {} on it", depend(objects))]
+    Depended { schema: String, objects: Vec<String> },
     /// What a step did cannot be undone.
     #[error("migration {name} cannot be rolled back any more: {step} has run")]
     Irreversible { name: String, step: String },
@@ -107,8 +110,14 @@ impl RollError {
             | Self::OtherHistory { .. }
             | Self::Unreachable { .. }
             | Self::RolledBack { .. }
+            | Self::Depended { .. }
             | Self::Irreversible { .. }
             | Self::Journal { .. } => false,
         }
     }
+}
+
+fn depend(objects: &[String]) -> String {
+    let verb = if objects.len() == 1 { "depends" } else { "depend" };
+    format!("{} {verb}", objects.join(", "))
 }

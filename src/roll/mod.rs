@@ -7,6 +7,7 @@
 mod backfill;
 mod checks;
 mod complete;
+mod dependents;
 mod ended;
 mod error;
 mod histories;

@@ -242,6 +242,7 @@ fn plan(start: Vec<Step>, backfill: Vec<Backfill>) -> Plan {
     Plan {
         schema: "public".to_owned(),
         version_schema: "public_m".to_owned(),
+        previous: None,
         checks: Vec::new(),
         start,
         backfill,

@@ -14,6 +14,9 @@ pub struct Plan {
     pub schema: String,
     /// The schema of the new version's views, `public_02_add_column`.
     pub version_schema: String,
+    /// The schema of the old version's views, which complete drops.
+    #[serde(default)]
+    pub previous: Option<String>,
     /// Statements by which the server judges the user's expressions before anything is changed.
     pub checks: Vec<Check>,
     /// Expand, before the backfill: tables, columns with their checks and trigger, indexes.

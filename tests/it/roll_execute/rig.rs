@@ -106,6 +106,7 @@ pub(super) fn plan() -> Plan {
     Plan {
         schema: "public".to_owned(),
         version_schema: "public_01".to_owned(),
+        previous: None,
         checks: Vec::new(),
         start: Vec::new(),
         backfill: Vec::new(),
