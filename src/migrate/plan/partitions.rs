@@ -9,7 +9,7 @@ use crate::migrate::plan::draft::{lock, step_id};
 use crate::migrate::plan::expand::Work;
 use crate::migrate::plan::index::{Building, build_step};
 use crate::migrate::plan::trigger::dollar_quoted;
-use crate::migrate::plan::{LockMode, Step};
+use crate::migrate::plan::{LockMode, Mode, Step};
 use crate::pg::{Ident, Literal};
 
 /// The first version that takes a foreign key NOT VALID on a partitioned table.
@@ -57,12 +57,62 @@ pub(super) fn build(work: &Work<'_>, building: &Building) -> Vec<Step> {
         for leaf in leaf_tables(work.model, &work.table.detail.name) {
             let name = name_below(work, building, &building.name, leaf);
             let relation = RelationName::new(&work.model.schema, &leaf.name);
-            steps.push(build_step(building, &name, &relation));
+            steps.push(build_leaf(building, &name, relation));
         }
         return steps;
     }
     build_below(work, building, &building.name, &work.relation(), 0, &mut steps);
+    steps.push(build_late(work, building));
     steps
+}
+
+fn build_leaf(building: &Building, name: &str, leaf: RelationName) -> Step {
+    let mut step = build_step(building, name, &leaf);
+    if let Mode::BuildIndex { partition, .. } = &mut step.mode {
+        *partition = Some(leaf);
+    }
+    step
+}
+
+/// Partitions that were made after the plan and before the parent's index lack theirs: without them it
+/// would stay invalid. They are young, and built while their writers wait.
+fn build_late(work: &Work<'_>, building: &Building) -> Step {
+    let index = RelationName::new(&work.model.schema, &building.name);
+    let (before, behind) = building.around();
+    let body = format!(
+        "DECLARE
+  whole regclass := {};
+  late record;
+  made regclass;
+BEGIN
+  LOOP
+    SELECT i.inhrelid::regclass AS partition, x.indexrelid::regclass AS above INTO late
+    FROM pg_catalog.pg_partition_tree(whole) t
+    JOIN pg_catalog.pg_index x ON x.indexrelid = t.relid
+    JOIN pg_catalog.pg_inherits i ON i.inhparent = x.indrelid
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits a JOIN pg_catalog.pg_index y ON y.indexrelid = a.inhrelid
+      WHERE a.inhparent = x.indexrelid AND y.indrelid = i.inhrelid)
+    LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    EXECUTE {} || late.partition || {};
+    SELECT x.indexrelid INTO made FROM pg_catalog.pg_index x WHERE x.indrelid = late.partition
+    ORDER BY x.indexrelid DESC LIMIT 1;
+    EXECUTE pg_catalog.format('ALTER INDEX %s ATTACH PARTITION %s', late.above, made);
+  END LOOP;
+  IF NOT (SELECT x.indisvalid FROM pg_catalog.pg_index x WHERE x.indexrelid = whole) THEN
+    RAISE object_not_in_prerequisite_state
+      USING MESSAGE = 'index ' || whole || ' is not valid: partitions were dropped while it was built';
+  END IF;
+END
+",
+        Literal(&index.sql()),
+        Literal(&before),
+        Literal(behind)
+    );
+    let at = building.operation;
+    let id = step_id("validate", at, &format!("late-partitions {}", building.name));
+    let locks = vec![lock(work.relation(), LockMode::ShareUpdateExclusive)];
+    Step::transaction(id, Some(at), vec![dollar_quoted("DO ", &body)], locks)
 }
 
 fn build_below(
@@ -84,7 +134,9 @@ fn build_below(
         let child_index = name_below(work, building, index, child);
         let child_name = RelationName::new(schema, &child.name);
         match child.kind {
-            TableKind::Table => steps.push(build_step(building, &child_index, &child_name)),
+            TableKind::Table => {
+                steps.push(build_leaf(building, &child_index, child_name.clone()));
+            }
             TableKind::Partitioned if depth < DEPTH_LIMIT => {
                 build_below(work, building, &child_index, &child_name, depth + 1, steps);
             }
@@ -95,6 +147,7 @@ fn build_below(
             RelationName::new(schema, index).sql(),
             RelationName::new(schema, &child_index).sql()
         );
+        let attach = if_still_there(&child_name.sql(), &attach);
         let id = step_id("validate", at, &format!("attach {child_index}"));
         let locks = vec![lock(child_name, LockMode::ShareUpdateExclusive)];
         steps.push(Step::transaction(id, Some(at), vec![attach], locks));
