@@ -41,6 +41,9 @@ pub enum RollError {
     Active { name: String, phase: Phase },
     #[error("migration {name} is active, and a pgroll started it")]
     Foreign { name: String },
+    /// Or it cannot be told whether it has.
+    #[error("a pgroll may have begun to complete migration {name}")]
+    ForeignCompleting { name: String },
     #[error("no migration is active in schema {schema}")]
     NotActive { schema: String },
     #[error("migration {name} has run before")]
@@ -102,6 +105,7 @@ impl RollError {
             | Self::Role { .. }
             | Self::Active { .. }
             | Self::Foreign { .. }
+            | Self::ForeignCompleting { .. }
             | Self::NotActive { .. }
             | Self::Known { .. }
             | Self::NeedsBaseline { .. }

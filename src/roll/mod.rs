@@ -10,6 +10,7 @@ mod complete;
 mod dependents;
 mod ended;
 mod error;
+mod foreign;
 mod histories;
 mod open;
 mod planning;

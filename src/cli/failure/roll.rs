@@ -52,8 +52,12 @@ fn classify(error: &RollError) -> (Code, Option<String>) {
                 "`backlot roll complete` ends it, `backlot roll rollback` takes it back; `backlot roll resume` if it was interrupted",
             ),
         ),
-        RollError::Foreign { .. } => {
-            (Code::Conflict, say("complete it or roll it back with pgroll"))
+        RollError::Foreign { .. } => (
+            Code::Conflict,
+            say("complete it with pgroll, or `backlot roll rollback` takes it back"),
+        ),
+        RollError::ForeignCompleting { .. } => {
+            (Code::Refused, say("complete it or roll it back with pgroll"))
         }
         RollError::NotActive { .. } => (Code::NotFound, say("`backlot roll start` begins one")),
         RollError::Known { .. } => (Code::Conflict, say("give the file another name")),
