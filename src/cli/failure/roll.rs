@@ -9,6 +9,8 @@ use std::error::Error as _;
 
 const GO_ON: &str =
     "`backlot roll resume` goes on where it stopped, `backlot roll rollback` takes it back";
+const DEPENDED: &str =
+    "drop it, or let it read the tables or the new version; then `backlot roll complete` goes on";
 
 impl From<RollError> for Failure {
     fn from(error: RollError) -> Self {
@@ -88,12 +90,7 @@ fn classify(error: &RollError) -> (Code, Option<String>) {
             let (code, hint) = classify(source);
             (code, hint.filter(|hint| hint != GO_ON))
         }
-        RollError::Depended { .. } => (
-            Code::Refused,
-            say(
-                "drop it, or let it read the tables or the new version; then `backlot roll complete` goes on",
-            ),
-        ),
+        RollError::Depended { .. } => (Code::Refused, say(DEPENDED)),
         RollError::Irreversible { .. } => {
             (Code::Refused, say("`backlot roll complete` brings it to its end"))
         }
