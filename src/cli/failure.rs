@@ -267,6 +267,10 @@ fn hint_of(error: &Error, side: &str) -> Option<String> {
         Some("55P03") => {
             format!("another session of the {side} holds a lock: try again when it is gone")
         }
+        Some("53200") => format!(
+            "raise max_locks_per_transaction on the {side} and restart it, if it is out of shared memory: \
+             a transaction locks every partition, index and view that it touches"
+        ),
         Some("53300") => format!("the {side} has no free connections: lower --jobs"),
         Some("23505") => {
             "masked values collide: give the column a rule that keeps values distinct".to_owned()

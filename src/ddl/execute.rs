@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// The prefix of our logical messages.
 const MESSAGE_PREFIX: &str = "backlot";
 
+/// What a session of this role in this database begins with.
+const OWN_TIMES: &str = "reset \"TimeZone\"; reset \"DateStyle\"; reset \"IntervalStyle\"";
+
 /// Of the session that the statements run on.
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
@@ -15,6 +18,9 @@ pub struct ExecutorOptions {
     pub search_path: Vec<String>,
     /// Whose rights the statements run with; notes are always written by the login role.
     pub role: Option<String>,
+    /// Texts of users are computed with the `TimeZone`, `DateStyle` and `IntervalStyle` that their own
+    /// sessions have.
+    pub has_own_times: bool,
     pub patience: Patience,
 }
 
@@ -82,6 +88,9 @@ impl Executor {
 
     async fn connect(&self) -> Result<Session, Error> {
         let session = Session::connect(&self.info, &self.options.application_name).await?;
+        if self.options.has_own_times {
+            session.execute_all(OWN_TIMES).await?;
+        }
         // The inferred-migrations switch is the one that pgroll documents for other tools.
         session
             .execute_all(&format!(

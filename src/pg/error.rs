@@ -2,7 +2,8 @@
 //!
 //! A server's DETAIL, CONTEXT and HINT quote row values (`Key (email)=(…)`, `COPY t, line 1: "…"`),
 //! and so do the messages of data exceptions (`invalid input syntax for type integer: "…"`).
-//! They are dropped here, at the boundary: nothing above this module ever holds them.
+//! They are dropped here, at the boundary: nothing above this module ever holds them. The one DETAIL
+//! that is kept is that of `dependent_objects_still_exist`, which names objects.
 
 use postgres_protocol::message::backend::ErrorFields;
 use std::fmt;
@@ -142,12 +143,13 @@ impl ServerError {
             data_type: None,
             constraint: None,
         };
-        let mut message = String::new();
+        let (mut message, mut detail) = (String::new(), String::new());
         while let Ok(Some(field)) = fields.next() {
             let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
             match field.type_() {
                 b'C' => error.sqlstate = text(),
                 b'M' => message = text(),
+                b'D' => detail = text(),
                 b's' => error.schema = Some(text()),
                 b't' => error.table = Some(text()),
                 b'c' => error.column = Some(text()),
@@ -157,7 +159,7 @@ impl ServerError {
                 _ => {}
             }
         }
-        error.message = safe_message(&error.sqlstate, message);
+        error.message = with_dependents(&error.sqlstate, message, &detail);
         error
     }
 
@@ -165,7 +167,11 @@ impl ServerError {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let sqlstate = db.code().code().to_owned();
         Self {
-            message: safe_message(&sqlstate, db.message().to_owned()),
+            message: with_dependents(
+                &sqlstate,
+                db.message().to_owned(),
+                db.detail().unwrap_or_default(),
+            ),
             sqlstate,
             schema: own(db.schema()),
             table: own(db.table()),
@@ -174,6 +180,15 @@ impl ServerError {
             constraint: own(db.constraint()),
         }
     }
+}
+
+/// With what depends on the object, where that is what the server complains of: no value is among it.
+fn with_dependents(sqlstate: &str, message: String, detail: &str) -> String {
+    let message = safe_message(sqlstate, message);
+    if sqlstate != "2BP01" || detail.is_empty() {
+        return message;
+    }
+    format!("{message}: {}", detail.lines().collect::<Vec<_>>().join(", "))
 }
 
 /// The server's own message for classes that speak of names, privileges and resources;
@@ -254,7 +269,7 @@ impl From<tokio_postgres::Error> for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Retry, safe_message};
+    use super::{Error, Retry, safe_message, with_dependents};
 
     #[test]
     fn messages_of_data_errors_are_replaced_by_the_name_of_the_condition() {
@@ -266,6 +281,16 @@ mod tests {
             safe_message("42P01", "relation \"x\" does not exist".into()),
             "relation \"x\" does not exist"
         );
+    }
+
+    #[test]
+    fn what_depends_on_an_object_is_named_and_no_other_detail_is() {
+        let said = |state, detail| with_dependents(state, "cannot drop view a".into(), detail);
+        assert_eq!(
+            said("2BP01", "view b depends on view a\nview c depends on view b"),
+            "cannot drop view a: view b depends on view a, view c depends on view b"
+        );
+        assert_eq!(said("42P01", "canary"), "cannot drop view a");
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub(crate) const PINNED: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
+/// Not every server has them: a session that holds a lock or a snapshot may be idle for hours, and a
+/// build or a backfill takes its time.
+const UNLIMITED: &str = "select pg_catalog.set_config(s.name, '0', false) from pg_catalog.pg_settings s \
+     where s.name in ('idle_session_timeout', 'transaction_timeout');";
+
 /// Longest wait for a lock on either server: we queue behind nobody, so nobody queues behind us.
 pub(crate) const LOCK_TIMEOUT: &str = "5s";
 
@@ -116,7 +121,7 @@ pub(crate) fn pin_statement() -> String {
     for (name, value) in PINNED {
         sql.extend(["set ", name, " = '", value, "';"]);
     }
-    sql.extend(["set lock_timeout = '", LOCK_TIMEOUT, "';"]);
+    sql.extend(["set lock_timeout = '", LOCK_TIMEOUT, "';", UNLIMITED]);
     sql
 }
 

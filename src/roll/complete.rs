@@ -1,5 +1,6 @@
 //! `complete`: contract. Afterwards only the new version is there.
 
+use super::dependents;
 use super::planning;
 use super::start::active_run;
 use super::steps::Runner;
@@ -36,6 +37,9 @@ pub(super) async fn contract(
     plan: &Plan,
     progress: &Progress,
 ) -> Result<(), RollError> {
+    if let Some(previous) = &plan.previous {
+        dependents::refuse(roll, previous).await?;
+    }
     let entered = roll.state().enter(name, Phase::Completing).await;
     entered.map_err(RollError::query("note that the migration is completed"))?;
     Runner { roll, name, progress }.run_all(&plan.complete).await?;

@@ -41,6 +41,9 @@ pub enum RollError {
     Active { name: String, phase: Phase },
     #[error("migration {name} is active, and a pgroll started it")]
     Foreign { name: String },
+    /// Or it cannot be told whether it has.
+    #[error("a pgroll may have begun to complete migration {name}")]
+    ForeignCompleting { name: String },
     #[error("no migration is active in schema {schema}")]
     NotActive { schema: String },
     #[error("migration {name} has run before")]
@@ -73,6 +76,9 @@ pub enum RollError {
         #[source]
         source: Box<RollError>,
     },
+    /// Made by others after start.
+    #[error("version {schema} cannot be dropped: {} on it", depend(objects))]
+    Depended { schema: String, objects: Vec<String> },
     /// What a step did cannot be undone.
     #[error("migration {name} cannot be rolled back any more: {step} has run")]
     Irreversible { name: String, step: String },
@@ -99,6 +105,7 @@ impl RollError {
             | Self::Role { .. }
             | Self::Active { .. }
             | Self::Foreign { .. }
+            | Self::ForeignCompleting { .. }
             | Self::NotActive { .. }
             | Self::Known { .. }
             | Self::NeedsBaseline { .. }
@@ -107,8 +114,14 @@ impl RollError {
             | Self::OtherHistory { .. }
             | Self::Unreachable { .. }
             | Self::RolledBack { .. }
+            | Self::Depended { .. }
             | Self::Irreversible { .. }
             | Self::Journal { .. } => false,
         }
     }
+}
+
+fn depend(objects: &[String]) -> String {
+    let verb = if objects.len() == 1 { "depends" } else { "depend" };
+    format!("{} {verb}", objects.join(", "))
 }

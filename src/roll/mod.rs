@@ -7,8 +7,10 @@
 mod backfill;
 mod checks;
 mod complete;
+mod dependents;
 mod ended;
 mod error;
+mod foreign;
 mod histories;
 mod open;
 mod planning;

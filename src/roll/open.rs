@@ -1,6 +1,7 @@
 //! The two sessions of a verb: one holds the lock and keeps the state, one runs the statements.
 
 use super::{Backfilling, RollError};
+use crate::catalog::RelationName;
 use crate::ddl::{Executor, ExecutorOptions, Patience};
 use crate::pg::{ConnInfo, Ident, Session};
 use crate::state::roll::{Capture, RollState};
@@ -14,6 +15,7 @@ const LOCK_TRIES: u32 = 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 const TRY_LOCK: &str = "select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0))";
+const IS_THERE: &str = "select pg_catalog.to_regclass($1::text) is not null";
 /// A bigint key is shown in two halves (lockfuncs.c `SET_LOCKTAG_INT64`).
 const HOLDER: &str = "select 'process ' || l.pid || ' (' || coalesce(a.application_name, '?') || ')' \
      from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid \
@@ -72,6 +74,7 @@ impl Roll {
                 application_name: APPLICATION_NAME.to_owned(),
                 search_path,
                 role: options.role.clone(),
+                has_own_times: true,
                 patience: options.patience,
             },
         );
@@ -120,6 +123,19 @@ impl Roll {
     /// The session that reads; `search_path` is empty there.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Nobody else may have begun: the session that holds the lock must be alive.
+    pub(super) async fn check_lock(&self) -> Result<(), RollError> {
+        let alive = self.session.execute_all("select").await;
+        alive.map_err(|source| RollError::LockLost { schema: self.options.schema.clone(), source })
+    }
+
+    /// A partition may be dropped while it is worked on.
+    pub(super) async fn is_there(&self, relation: &RelationName) -> Result<bool, RollError> {
+        let row = self.session.query_one(IS_THERE, &[&relation.sql()]).await;
+        let row = row.map_err(|error| RollError::query("look for a table")(error.into()))?;
+        Ok(row.get(0))
     }
 
     async fn take_lock(&self) -> Result<(), RollError> {

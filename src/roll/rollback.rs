@@ -2,7 +2,7 @@
 
 use super::start::active_run;
 use super::steps::Runner;
-use super::{Ended, Progress, Roll, RollError, backfill};
+use super::{Ended, Progress, Roll, RollError, backfill, foreign};
 use crate::migrate::plan::Plan;
 use crate::state::roll::{Outcome, Phase};
 
@@ -25,6 +25,9 @@ pub async fn rollback(
         Err(RollError::NotActive { schema }) => {
             let ended = Ended::before(roll, &[Outcome::RolledBack], schema).await?;
             return Ok(Rollback { ended, statements: Vec::new() });
+        }
+        Err(RollError::Foreign { name }) => {
+            return foreign::rollback(roll, name, is_dry_run, progress).await;
         }
         found => found?,
     };

@@ -173,7 +173,7 @@ async fn try_expand(
     entered.map_err(RollError::query("note that the migration is active"))
 }
 
-fn written(name: &str, plan: &Plan) -> Result<String, RollError> {
+pub(super) fn written(name: &str, plan: &Plan) -> Result<String, RollError> {
     serde_json::to_string(plan)
         .map_err(|error| RollError::Journal { name: name.to_owned(), reason: error.to_string() })
 }

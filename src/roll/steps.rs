@@ -3,6 +3,7 @@
 use super::{Progress, Roll, RollError};
 use crate::ddl::{Outcome, Work};
 use crate::migrate::plan::{Mode, Step};
+use crate::pg::Error;
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -57,7 +58,7 @@ impl Runner<'_> {
 
     async fn run(&mut self, step: &Step) -> Result<(), RollError> {
         self.progress.begin_step(&step.id);
-        self.check_lock().await?;
+        self.roll.check_lock().await?;
         let state = self.roll.state();
         let message = self.message(step);
         let claim = state.claim(self.name, &step.id, step.is_reversible);
@@ -76,7 +77,20 @@ impl Runner<'_> {
         let outcome = match &step.mode {
             Mode::Transaction => executor.run(&work).await?,
             Mode::Script => executor.run_script(&work).await?,
-            Mode::BuildIndex { index } => executor.build_index(&work, index).await?,
+            Mode::BuildIndex { index, partition } => {
+                let built = executor.build_index(&work, index).await;
+                match (built, partition) {
+                    // undefined_table
+                    (Err(error), Some(partition))
+                        if error.server().and_then(Error::sqlstate) == Some("42P01")
+                            && !self.roll.is_there(partition).await? =>
+                    {
+                        tracing::debug!(step = step.id, "partition is gone");
+                        return Ok(());
+                    }
+                    (built, _) => built?,
+                }
+            }
             Mode::DropIndex { index } => executor.drop_index(&work, index).await?,
         };
         if outcome == Outcome::WasDone {
@@ -96,14 +110,5 @@ impl Runner<'_> {
             "statements": step.statements,
         })
         .to_string()
-    }
-
-    /// Nobody else may have begun: the session that holds the lock must be alive.
-    pub(super) async fn check_lock(&self) -> Result<(), RollError> {
-        let alive = self.roll.session.execute_all("select").await;
-        alive.map_err(|source| RollError::LockLost {
-            schema: self.roll.options.schema.clone(),
-            source,
-        })
     }
 }

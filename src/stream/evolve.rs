@@ -97,6 +97,7 @@ impl Evolution {
                 application_name: super::run::NAME.to_owned(),
                 search_path: vec!["pg_catalog".to_owned()],
                 role: None,
+                has_own_times: false,
                 patience: PATIENCE,
             },
         );

@@ -134,6 +134,61 @@ fn migrate_stops_at_the_file_that_fails_and_keeps_what_is_before_it() {
 }
 
 #[test]
+fn migrate_again_comes_to_what_an_interrupted_one_would_have() {
+    let rig = Rig::newest("verbs_again");
+    rig.files("m", &[("01_users.yaml", USERS), ("02_age.yaml", ADD_AGE)]);
+    rig.roll(&["migrate", "m"], 0);
+    // As it is left by one that was killed before it noted the end of its start.
+    let starting = "update pgroll.backlot_run set phase = 'starting'";
+    sql(&rig.database, starting);
+    let done = summary(&rig.roll(&["migrate", "m"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["02_age"], "status": "In progress"}));
+    sql(&rig.database, starting);
+    let done = summary(&rig.roll(&["migrate", "m", "-c"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["02_age"], "status": "Complete"}));
+    assert_eq!(rig.schemas(), ["public_02_age"]);
+    // Killed between the start of the last and its end.
+    rig.files("m", &[("03_rename.yaml", RENAME)]);
+    rig.roll(&["migrate", "m"], 0);
+    let done = summary(&rig.roll(&["migrate", "m", "-c"], 0));
+    assert_eq!(done, json!({"event": "summary", "migrated": ["03_rename"], "status": "Complete"}));
+    assert_eq!(rig.schemas(), ["public_03_rename"]);
+}
+
+#[test]
+fn complete_names_what_others_made_in_its_way_and_goes_on_without() {
+    for cluster in servers() {
+        let rig = Rig::new(cluster, "verbs_depended");
+        rig.files("m", &[("01_users.yaml", USERS), ("02_age.yaml", ADD_AGE)]);
+        rig.roll(&["migrate", "m"], 0);
+        sql(
+            &rig.database,
+            "create view report as select id from public_01_users.users;
+             create table kept (was public_01_users.users[]);
+             create function ids() returns bigint language sql begin atomic select count(*) from public_01_users.users; end",
+        );
+        let refused = rig.roll(&["complete"], 7);
+        says(&refused, "view public.report");
+        says(&refused, "column was of table public.kept");
+        says(&refused, "function public.ids()");
+        assert_eq!(rig.roll(&["status"], 0).json()["active"]["may_roll_back"], true);
+        sql(&rig.database, "drop function ids(); drop table kept; drop view report");
+        rig.roll(&["complete"], 0);
+
+        let drop_age = "operations:\n- drop_column: {table: users, column: age, down: \"1\"}\n";
+        rig.files("m", &[("03_no_age.yaml", drop_age)]);
+        rig.roll(&["migrate", "m"], 0);
+        sql(&rig.database, "create view report as select age from public.users");
+        let refused = rig.roll(&["complete"], 7);
+        says(&refused, "view report depends on column age of table users");
+        says(&refused, "drop what depends on it");
+        sql(&rig.database, "drop view report");
+        rig.roll(&["complete"], 0);
+        assert_eq!(rig.schemas(), ["public_03_no_age"]);
+    }
+}
+
+#[test]
 fn what_ended_before_somebody_elses_migration_is_not_told_of_it() {
     let rig = Rig::newest("verbs_else");
     rig.files("m", &[("01_users.yaml", USERS)]);

@@ -9,6 +9,8 @@ use std::error::Error as _;
 
 const GO_ON: &str =
     "`backlot roll resume` goes on where it stopped, `backlot roll rollback` takes it back";
+const DEPENDED: &str =
+    "drop it, or let it read the tables or the new version; then `backlot roll complete` goes on";
 
 impl From<RollError> for Failure {
     fn from(error: RollError) -> Self {
@@ -52,8 +54,12 @@ fn classify(error: &RollError) -> (Code, Option<String>) {
                 "`backlot roll complete` ends it, `backlot roll rollback` takes it back; `backlot roll resume` if it was interrupted",
             ),
         ),
-        RollError::Foreign { .. } => {
-            (Code::Conflict, say("complete it or roll it back with pgroll"))
+        RollError::Foreign { .. } => (
+            Code::Conflict,
+            say("complete it with pgroll, or `backlot roll rollback` takes it back"),
+        ),
+        RollError::ForeignCompleting { .. } => {
+            (Code::Refused, say("complete it or roll it back with pgroll"))
         }
         RollError::NotActive { .. } => (Code::NotFound, say("`backlot roll start` begins one")),
         RollError::Known { .. } => (Code::Conflict, say("give the file another name")),
@@ -73,7 +79,7 @@ fn classify(error: &RollError) -> (Code, Option<String>) {
             say("`backlot roll pull` writes the migrations that the directory lacks"),
         ),
         RollError::Step(error) => execute_code(error),
-        RollError::Backfill { source, .. } => (data_code(source), say(GO_ON)),
+        RollError::Backfill { source, .. } => (data_code(source), Some(go_on(source))),
         RollError::Unreachable { .. } => (
             Code::Refused,
             say(
@@ -84,6 +90,7 @@ fn classify(error: &RollError) -> (Code, Option<String>) {
             let (code, hint) = classify(source);
             (code, hint.filter(|hint| hint != GO_ON))
         }
+        RollError::Depended { .. } => (Code::Refused, say(DEPENDED)),
         RollError::Irreversible { .. } => {
             (Code::Refused, say("`backlot roll complete` brings it to its end"))
         }
@@ -102,8 +109,9 @@ fn execute_code(error: &ExecuteError) -> (Code, Option<String>) {
         ExecuteError::TooSlow { .. } => Some(format!(
             "an old transaction may hold it up; {GO_ON}; --build-timeout waits longer"
         )),
-        ExecuteError::Lost { .. } => Some(GO_ON.to_owned()),
-        ExecuteError::Refused { .. } => None,
+        ExecuteError::Lost { source, .. } => Some(go_on(source)),
+        ExecuteError::Refused { source, .. } => is_depended(source)
+            .then(|| "drop what depends on it, and run the same command again".to_owned()),
     };
     let code = match error {
         ExecuteError::Locked { .. } | ExecuteError::TooSlow { .. } => Code::Timeout,
@@ -115,10 +123,63 @@ fn execute_code(error: &ExecuteError) -> (Code, Option<String>) {
     (code, hint)
 }
 
+/// What has to be mended first, and then.
+fn go_on(error: &Error) -> String {
+    match error.sqlstate() {
+        Some("53200") => match hint_of(error, "server") {
+            Some(hint) => format!("{hint}; then {GO_ON}"),
+            None => GO_ON.to_owned(),
+        },
+        _ => GO_ON.to_owned(),
+    }
+}
+
+/// `dependent_objects_still_exist`
+fn is_depended(error: &Error) -> bool {
+    error.sqlstate() == Some("2BP01")
+}
+
 /// Rows that do not fit the new shape are not a fault of ours.
 fn data_code(error: &Error) -> Code {
     match error.sqlstate().and_then(|state| state.get(..2)) {
         Some("22" | "23") => Code::Differs,
+        _ if is_depended(error) => Code::Refused,
         _ => code_of(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+    use crate::ddl::ExecuteError;
+    use crate::pg::{Error, ServerError};
+    use crate::roll::RollError;
+
+    #[test]
+    fn who_is_out_of_locks_is_told_the_setting() {
+        let source = || {
+            Error::Server(Box::new(ServerError {
+                sqlstate: "53200".to_owned(),
+                message: "out of shared memory".to_owned(),
+                schema: None,
+                table: None,
+                column: None,
+                data_type: None,
+                constraint: None,
+            }))
+        };
+        let words = || "complete/9999/drop-version".to_owned();
+        let step = ExecuteError::Lost {
+            step: words(),
+            statement: words(),
+            attempts: 80,
+            source: source(),
+        };
+        let backfill = RollError::Backfill { relation: "public.t".to_owned(), source: source() };
+        for error in [RollError::Step(step), backfill] {
+            let hint = Failure::from(error).hint.unwrap();
+            assert!(hint.contains("max_locks_per_transaction"), "{hint}");
+            assert!(hint.contains("backlot roll resume"), "{hint}");
+        }
     }
 }

@@ -40,7 +40,11 @@ pub(super) async fn run(
     let choices = (server.uses_version_schema()?, start::scrutiny(args.skip_validation)?);
     let report = Report::start(global, server.is_verbose()?);
     let mut roll = Roll::lock(server.options(args.backfill.read())?).await?;
-    let pending = pending(&mut roll, &files, &report).await?;
+    let found = active(&mut roll, &files, args.complete, &report).await?;
+    let pending = match &found {
+        Some(Active { is_completed: false, .. }) => Vec::new(),
+        Some(_) | None => unapplied(&roll, &files).await?,
+    };
     if args.expect_one && pending.len() > 1 {
         return Err(Failure::conflict(format!(
             "{} migrations are to run, and --expect-one allows one",
@@ -49,7 +53,7 @@ pub(super) async fn run(
         .hint("run the older ones first, or leave the flag out"));
     }
     let last = pending.len().saturating_sub(1);
-    let mut names = Vec::new();
+    let mut names = found.into_iter().map(|found| found.name).collect::<Vec<_>>();
     for (at, (path, file)) in pending.into_iter().enumerate() {
         start::start(&mut roll, path, file, choices, &report).await?;
         if at < last || args.complete {
@@ -74,44 +78,50 @@ pub(super) async fn run(
 
 type File = (PathBuf, MigrationFile);
 
-/// What has not run, after whatever an interrupted `migrate` left is brought to its end.
-async fn pending<'f>(
-    roll: &mut Roll,
-    files: &'f [File],
-    report: &Report,
-) -> Result<Vec<&'f File>, Failure> {
-    if let Some(active) = roll.state().active().await? {
-        let status = roll::Status::read(roll).await?;
-        let phase = status.active.and_then(|active| active.phase);
-        let is_ours = files.iter().any(|(_, file)| file.migration.name == active.name);
-        match phase {
-            Some(Phase::Starting | Phase::Completing) if is_ours => {
-                roll::resume(roll, &report.progress).await?;
-                // The same command again has to converge on what it would have come to.
-                if phase == Some(Phase::Starting) {
-                    return pending_after(roll, files, &active.name, report).await;
-                }
-            }
-            Some(phase) => return Err(RollError::Active { name: active.name, phase }.into()),
-            None => return Err(RollError::Foreign { name: active.name }.into()),
-        }
-    }
-    unapplied(roll, files).await
+/// A migration of the directory that another `migrate` left.
+struct Active {
+    name: String,
+    is_completed: bool,
 }
 
-/// A start that was interrupted is brought to its end; if it was not the last, it is completed.
-async fn pending_after<'f>(
+/// Brings what an interrupted `migrate` left to its end: the same command again has to converge on
+/// what it would have come to.
+async fn active(
     roll: &mut Roll,
-    files: &'f [File],
-    name: &str,
+    files: &[File],
+    complete: bool,
     report: &Report,
-) -> Result<Vec<&'f File>, Failure> {
-    let is_last = files.last().is_some_and(|(_, file)| file.migration.name == name);
-    if is_last {
-        return Ok(Vec::new());
-    }
-    roll::complete(roll, &report.progress).await?;
-    unapplied(roll, files).await
+) -> Result<Option<Active>, Failure> {
+    let Some(active) = roll.state().active().await? else { return Ok(None) };
+    let status = roll::Status::read(roll).await?;
+    let Some(phase) = status.active.and_then(|active| active.phase) else {
+        return Err(RollError::Foreign { name: active.name }.into());
+    };
+    let is_ours = files.iter().any(|(_, file)| file.migration.name == active.name);
+    let is_last = files.last().is_some_and(|(_, file)| file.migration.name == active.name);
+    let name = active.name;
+    let is_completed = match phase {
+        Phase::Starting if is_ours => {
+            roll::resume(roll, &report.progress).await?;
+            let completes = complete || !is_last;
+            if completes {
+                roll::complete(roll, &report.progress).await?;
+            }
+            completes
+        }
+        Phase::Completing if is_ours => {
+            roll::resume(roll, &report.progress).await?;
+            true
+        }
+        Phase::Active if is_ours && complete => {
+            roll::complete(roll, &report.progress).await?;
+            true
+        }
+        Phase::Starting | Phase::Active | Phase::Completing | Phase::RollingBack => {
+            return Err(RollError::Active { name, phase }.into());
+        }
+    };
+    Ok(Some(Active { name, is_completed }))
 }
 
 async fn unapplied<'f>(roll: &Roll, files: &'f [File]) -> Result<Vec<&'f File>, Failure> {

@@ -242,6 +242,7 @@ fn plan(start: Vec<Step>, backfill: Vec<Backfill>) -> Plan {
     Plan {
         schema: "public".to_owned(),
         version_schema: "public_m".to_owned(),
+        previous: None,
         checks: Vec::new(),
         start,
         backfill,
@@ -277,7 +278,11 @@ fn steps_that_hold_a_lock_for_long_are_found() {
         assert_eq!(planned_ids(SOME, &new), BTreeSet::new());
     }
     let index = relation("i");
-    let build = step(Cost::Build { relation: relation("t") }, Mode::BuildIndex { index }, true);
+    let build = step(
+        Cost::Build { relation: relation("t") },
+        Mode::BuildIndex { index, partition: None },
+        true,
+    );
     assert_eq!(planned_ids(SOME, &plan(vec![build], Vec::new())), BTreeSet::new());
     let forever = step(Cost::Metadata, Mode::Transaction, false);
     let found = planned_ids(SOME, &plan(vec![forever], Vec::new()));

@@ -1,6 +1,6 @@
 //! A table under migration.
 
-use crate::catalog::detail::{self, ConstraintKind};
+use crate::catalog::detail::{self, ConstraintKind, TableKind};
 use crate::migrate::model::name;
 use crate::migrate::model::sync::{Call, Environment, Function, Pair};
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,6 +244,13 @@ impl Table {
     /// True if rows must be filled.
     pub fn needs_backfill(&self) -> bool {
         self.pairs.iter().any(|pair| pair.new.is_some() && pair.up.is_some())
+    }
+
+    /// True if rows are marked: where they must be filled, and where one that changes its partition
+    /// is inserted a second time.
+    pub fn has_marker(&self) -> bool {
+        self.needs_backfill()
+            || (self.detail.kind == TableKind::Partitioned && !self.pairs.is_empty())
     }
 
     /// True if start changes the table's shape or complete does.

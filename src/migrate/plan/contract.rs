@@ -132,7 +132,7 @@ fn columns(work: &Work<'_>) -> Vec<String> {
         .map(|one| format!("DROP CONSTRAINT IF EXISTS {}", Ident(&one.name)))
         .collect();
     parts.extend(gone.iter().map(|column| format!("DROP COLUMN IF EXISTS {}", Ident(column))));
-    if table.needs_backfill() {
+    if table.has_marker() {
         parts.push(format!("DROP COLUMN IF EXISTS {}", Ident(name::MARKER)));
     }
     let mut statements = Vec::new();

@@ -68,6 +68,13 @@ pub(super) fn shape(work: &Work<'_>) -> Option<Step> {
     if !parts.is_empty() {
         statements.push(format!("ALTER TABLE {} {}", relation.sql(), parts.join(", ")));
     }
+    if table.has_marker() && !table.needs_backfill() {
+        statements.push(format!(
+            "ALTER TABLE {} ALTER COLUMN {} SET DEFAULT true",
+            relation.sql(),
+            Ident(name::MARKER)
+        ));
+    }
     for column in &table.new_columns {
         statements.extend(attributes::of_column(work, column));
     }
@@ -113,8 +120,11 @@ fn additions(work: &Work<'_>) -> Vec<String> {
         }
         parts.push(part);
     }
-    if table.needs_backfill() {
-        parts.push(format!("ADD COLUMN {} boolean NOT NULL DEFAULT true", Ident(name::MARKER)));
+    if table.has_marker() {
+        // Nothing is to be filled of a row that is there, if nothing is filled.
+        let is_true = table.needs_backfill();
+        let marker = Ident(name::MARKER);
+        parts.push(format!("ADD COLUMN {marker} boolean NOT NULL DEFAULT {is_true}"));
     }
     for column in table.new_columns.iter().filter(|one| one.not_null && !one.is_not_null_at_once) {
         let check = name::not_null_check(not_null_name(column));
@@ -198,7 +208,7 @@ pub(super) fn undo(work: &Work<'_>) -> Vec<String> {
     for column in &table.new_columns {
         parts.push(format!("DROP COLUMN IF EXISTS {}", Ident(&column.physical)));
     }
-    if table.needs_backfill() {
+    if table.has_marker() {
         parts.push(format!("DROP COLUMN IF EXISTS {}", Ident(name::MARKER)));
     }
     if !parts.is_empty() {

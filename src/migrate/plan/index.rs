@@ -27,6 +27,12 @@ impl Building {
         let unique = if self.is_unique { "UNIQUE " } else { "" };
         format!("CREATE {unique}INDEX {mode}{} ON {only}{on}{}", Ident(name), self.body)
     }
+
+    /// What stands before and behind the table, if the server is to choose the index's name.
+    pub(super) fn around(&self) -> (String, &str) {
+        let unique = if self.is_unique { "UNIQUE " } else { "" };
+        (format!("CREATE {unique}INDEX ON "), &self.body)
+    }
 }
 
 /// Index builds of the table, after the backfill.
@@ -172,6 +178,6 @@ pub(super) fn build_step(building: &Building, name: &str, on: &RelationName) -> 
         "SELECT COALESCE((SELECT i.indisvalid FROM pg_catalog.pg_index i WHERE i.indexrelid = pg_catalog.to_regclass({})), false)",
         Literal(&index.sql())
     )));
-    step.mode = Mode::BuildIndex { index };
+    step.mode = Mode::BuildIndex { index, partition: None };
     step
 }

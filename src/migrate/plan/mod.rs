@@ -14,6 +14,7 @@ mod dependents;
 mod draft;
 mod expand;
 mod finding;
+mod foreign;
 mod index;
 mod operation;
 mod partitions;
@@ -28,5 +29,6 @@ mod whole;
 mod tests;
 
 pub use finding::{Check, Finding, FindingKind, Position};
+pub use foreign::{Rest, RestOfTable, undo};
 pub use step::{Assignment, Backfill, Cost, Key, Lock, LockMode, Mode, Plan, Probe, Step};
 pub use whole::{Versions, plan, refreshed_views, version_views};

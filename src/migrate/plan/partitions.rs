@@ -8,8 +8,9 @@ use crate::migrate::model::{Model, Table, name};
 use crate::migrate::plan::draft::{lock, step_id};
 use crate::migrate::plan::expand::Work;
 use crate::migrate::plan::index::{Building, build_step};
-use crate::migrate::plan::{LockMode, Step};
-use crate::pg::Ident;
+use crate::migrate::plan::trigger::dollar_quoted;
+use crate::migrate::plan::{LockMode, Mode, Step};
+use crate::pg::{Ident, Literal};
 
 /// The first version that takes a foreign key NOT VALID on a partitioned table.
 const KEY_NOT_VALID: i32 = 180_000;
@@ -56,12 +57,62 @@ pub(super) fn build(work: &Work<'_>, building: &Building) -> Vec<Step> {
         for leaf in leaf_tables(work.model, &work.table.detail.name) {
             let name = name_below(work, building, &building.name, leaf);
             let relation = RelationName::new(&work.model.schema, &leaf.name);
-            steps.push(build_step(building, &name, &relation));
+            steps.push(build_leaf(building, &name, relation));
         }
         return steps;
     }
     build_below(work, building, &building.name, &work.relation(), 0, &mut steps);
+    steps.push(build_late(work, building));
     steps
+}
+
+fn build_leaf(building: &Building, name: &str, leaf: RelationName) -> Step {
+    let mut step = build_step(building, name, &leaf);
+    if let Mode::BuildIndex { partition, .. } = &mut step.mode {
+        *partition = Some(leaf);
+    }
+    step
+}
+
+/// Partitions that were made after the plan and before the parent's index lack theirs: without them it
+/// would stay invalid. They are young, and built while their writers wait.
+fn build_late(work: &Work<'_>, building: &Building) -> Step {
+    let index = RelationName::new(&work.model.schema, &building.name);
+    let (before, behind) = building.around();
+    let body = format!(
+        "DECLARE
+  whole regclass := {};
+  late record;
+  made regclass;
+BEGIN
+  LOOP
+    SELECT i.inhrelid::regclass AS partition, x.indexrelid::regclass AS above INTO late
+    FROM pg_catalog.pg_partition_tree(whole) t
+    JOIN pg_catalog.pg_index x ON x.indexrelid = t.relid
+    JOIN pg_catalog.pg_inherits i ON i.inhparent = x.indrelid
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits a JOIN pg_catalog.pg_index y ON y.indexrelid = a.inhrelid
+      WHERE a.inhparent = x.indexrelid AND y.indrelid = i.inhrelid)
+    LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    EXECUTE {} || late.partition || {};
+    SELECT x.indexrelid INTO made FROM pg_catalog.pg_index x WHERE x.indrelid = late.partition
+    ORDER BY x.indexrelid DESC LIMIT 1;
+    EXECUTE pg_catalog.format('ALTER INDEX %s ATTACH PARTITION %s', late.above, made);
+  END LOOP;
+  IF NOT (SELECT x.indisvalid FROM pg_catalog.pg_index x WHERE x.indexrelid = whole) THEN
+    RAISE object_not_in_prerequisite_state
+      USING MESSAGE = 'index ' || whole || ' is not valid: partitions were dropped while it was built';
+  END IF;
+END
+",
+        Literal(&index.sql()),
+        Literal(&before),
+        Literal(behind)
+    );
+    let at = building.operation;
+    let id = step_id("validate", at, &format!("late-partitions {}", building.name));
+    let locks = vec![lock(work.relation(), LockMode::ShareUpdateExclusive)];
+    Step::transaction(id, Some(at), vec![dollar_quoted("DO ", &body)], locks)
 }
 
 fn build_below(
@@ -83,7 +134,9 @@ fn build_below(
         let child_index = name_below(work, building, index, child);
         let child_name = RelationName::new(schema, &child.name);
         match child.kind {
-            TableKind::Table => steps.push(build_step(building, &child_index, &child_name)),
+            TableKind::Table => {
+                steps.push(build_leaf(building, &child_index, child_name.clone()));
+            }
             TableKind::Partitioned if depth < DEPTH_LIMIT => {
                 build_below(work, building, &child_index, &child_name, depth + 1, steps);
             }
@@ -94,6 +147,7 @@ fn build_below(
             RelationName::new(schema, index).sql(),
             RelationName::new(schema, &child_index).sql()
         );
+        let attach = if_still_there(&child_name.sql(), &attach);
         let id = step_id("validate", at, &format!("attach {child_index}"));
         let locks = vec![lock(child_name, LockMode::ShareUpdateExclusive)];
         steps.push(Step::transaction(id, Some(at), vec![attach], locks));
@@ -153,16 +207,26 @@ pub(super) fn add_constraint(
         let index = name_below(work, building, &building.name, leaf);
         let original = original(work.model, building, leaf).map(|one| one.name.clone());
         let own = original.unwrap_or_else(|| name::child_index(name, &leaf.name));
-        statements.push(format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} {kind} USING INDEX {}{deferrable}",
-            RelationName::new(&work.model.schema, &leaf.name).sql(),
+        let relation = RelationName::new(&work.model.schema, &leaf.name).sql();
+        let add = format!(
+            "ALTER TABLE {relation} ADD CONSTRAINT {} {kind} USING INDEX {}{deferrable}",
             Ident(&own),
             Ident(&index)
-        ));
+        );
+        statements.push(if_still_there(&relation, &add));
     }
     let parent = work.relation().sql();
     statements.push(format!("ALTER TABLE {parent} ADD CONSTRAINT {} {definition}", Ident(name)));
     statements
+}
+
+/// A statement on a partition that somebody may drop before it runs.
+fn if_still_there(relation: &str, statement: &str) -> String {
+    let body = format!(
+        "BEGIN\n  IF pg_catalog.to_regclass({}) IS NOT NULL THEN\n    {statement};\n  END IF;\nEND\n",
+        Literal(relation)
+    );
+    dollar_quoted("DO ", &body)
 }
 
 /// The copies take the names of what they are copies of.
@@ -173,7 +237,7 @@ pub(super) fn rename_indexes(work: &Work<'_>, building: &Building) -> Vec<String
         if let Some(original) = original(work.model, building, child) {
             let copy = RelationName::new(schema, name_below(work, building, &building.name, child));
             let name = Ident(&original.name);
-            statements.push(format!("ALTER INDEX {} RENAME TO {name}", copy.sql()));
+            statements.push(format!("ALTER INDEX IF EXISTS {} RENAME TO {name}", copy.sql()));
         }
     }
     statements

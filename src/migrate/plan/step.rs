@@ -14,6 +14,9 @@ pub struct Plan {
     pub schema: String,
     /// The schema of the new version's views, `public_02_add_column`.
     pub version_schema: String,
+    /// The schema of the old version's views, which complete drops.
+    #[serde(default)]
+    pub previous: Option<String>,
     /// Statements by which the server judges the user's expressions before anything is changed.
     pub checks: Vec<Check>,
     /// Expand, before the backfill: tables, columns with their checks and trigger, indexes.
@@ -63,7 +66,12 @@ pub enum Mode {
     Transaction,
     /// One `CREATE INDEX CONCURRENTLY`, outside of a transaction. An invalid index of this name is
     /// what a failed attempt left: drop it and build again.
-    BuildIndex { index: RelationName },
+    BuildIndex {
+        index: RelationName,
+        /// The partition that it is of: if that is gone, nothing is built.
+        #[serde(default)]
+        partition: Option<RelationName>,
+    },
     /// `DROP INDEX CONCURRENTLY IF EXISTS`, outside of a transaction.
     DropIndex { index: RelationName },
     /// The user's own SQL, one simple query. In a transaction with the journal's note if the

@@ -12,6 +12,7 @@
 //! made of the row. A row that the backfill has not reached is filled by whoever updates it
 //! first, so that the backfill may pass it by.
 
+use crate::catalog::detail::TableKind;
 use crate::migrate::expression;
 use crate::migrate::model::{Call, Model, Pair, Table, name};
 use crate::pg::{Ident, Literal};
@@ -50,8 +51,9 @@ pub(super) fn create(model: &Model, table: &Table, schemas: &Schemas<'_>) -> Vec
             dollar_quoted("", &body)
         ),
         format!(
-            "CREATE TRIGGER {} BEFORE INSERT ON {relation} FOR EACH ROW EXECUTE FUNCTION {function}()",
-            Ident(name::INSERT_TRIGGER)
+            "CREATE TRIGGER {} BEFORE INSERT ON {relation} FOR EACH ROW{} EXECUTE FUNCTION {function}()",
+            Ident(name::INSERT_TRIGGER),
+            fires_on_insert(table)
         ),
     ];
     statements.push(format!(
@@ -139,7 +141,7 @@ fn function_body(model: &Model, table: &Table, schemas: &Schemas<'_>) -> String 
             let _ = writeln!(body, "  IF down_{at} THEN NEW.{} := {value}; END IF;", Ident(old));
         }
     }
-    if table.needs_backfill() {
+    if table.has_marker() {
         let _ = writeln!(body, "  NEW.{} := false;", Ident(name::MARKER));
     }
     body.push_str("  RETURN NEW;\nEND\n");
@@ -200,6 +202,15 @@ fn update_directions(table: &Table, at: usize, pair: &Pair) -> String {
 fn image_changed(column: &str) -> String {
     let column = Ident(column);
     format!("pg_catalog.record_image_ne(ROW(NEW.{column}), ROW(OLD.{column}))")
+}
+
+/// A row that changes its partition is inserted into the new one after the UPDATE trigger: it is
+/// not marked any more, and which side of a pair was written cannot be told there.
+fn fires_on_insert(table: &Table) -> String {
+    match table.detail.kind {
+        TableKind::Partitioned => format!(" WHEN (NEW.{} IS NOT FALSE)", Ident(name::MARKER)),
+        TableKind::Table => String::new(),
+    }
 }
 
 /// The condition under which an UPDATE needs the trigger: a row that is not filled, or a change

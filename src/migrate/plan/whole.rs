@@ -190,6 +190,7 @@ fn build(draft: &Draft, versions: &Versions) -> Result<Plan, Finding> {
     let mut plan = Plan {
         schema: model.schema.clone(),
         version_schema: versions.next.clone(),
+        previous: versions.previous.clone().filter(|_| versions.has_views),
         checks,
         start,
         backfill,

@@ -17,7 +17,9 @@ use super::{BackfillView, Progress, Roll, RollError};
 use crate::catalog::RelationName;
 use crate::migrate::plan::Backfill;
 use crate::pg::{Error, Session};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
+use tokio_postgres::Row;
 
 /// How a backfill behaves.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,21 @@ const COMPRESS: &str = "do $block$ begin
 exception when insufficient_privilege then null;
 end $block$";
 
+/// The table, or the leaves below it.
+const WITH_ROWS: &str = "with root as (select pg_catalog.to_regclass($1::text) as table)
+select n.nspname::text, c.relname::text from root r, pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and (c.oid = r.table
+    or c.oid in (select t.relid from pg_catalog.pg_partition_tree(r.table) t where t.isleaf))
+order by c.oid";
+
+/// Triggers that are ENABLE ALWAYS or ENABLE REPLICA.
+const INSISTENT: &str = "with recursive tree as (
+    select pg_catalog.to_regclass($1::text)::oid as oid
+    union select i.inhrelid from pg_catalog.pg_inherits i join tree on tree.oid = i.inhparent)
+select exists (select from pg_catalog.pg_trigger t join tree on tree.oid = t.tgrelid
+    where t.tgenabled in ('A', 'R') and not t.tgisinternal)";
+
 /// Tries of one range: with pauses of a quarter of a second, half an hour for one row that is locked.
 const ATTEMPT_LIMIT: u32 = 3600;
 
@@ -74,24 +91,57 @@ pub(super) async fn fill(
     backfill: &Backfill,
     progress: &Progress,
 ) -> Result<(), RollError> {
-    let relations = relations(backfill);
-    let known = roll.state().backfills(name).await.map_err(RollError::query("read the journal"))?;
-    let is_done = |relation: &RelationName| {
-        let written = relation.to_string();
-        known.iter().any(|at| at.backfill == backfill.id && at.relation == written && at.is_done)
-    };
     // One for all partitions: what it has learned of replicas and WAL holds for the next one too.
     let mut throttle = Throttle::new(roll.options.backfill);
-    for relation in relations.iter().filter(|relation| !is_done(relation)) {
-        fill_relation(roll, name, (backfill, relation), &mut throttle, progress).await?;
+    let mut seen = HashSet::new();
+    // What is attached while the others are filled comes with rows that no trigger has seen.
+    loop {
+        let mut relations = relations(roll, backfill).await?;
+        relations.retain(|relation| seen.insert(relation.clone()));
+        if relations.is_empty() {
+            break;
+        }
+        fill_all(roll, name, (backfill, &relations), &mut throttle, progress).await?;
     }
     progress.change(|view| view.backfill = None);
     Ok(())
 }
 
+async fn fill_all(
+    roll: &mut Roll,
+    name: &str,
+    (backfill, relations): (&Backfill, &[RelationName]),
+    throttle: &mut Throttle,
+    progress: &Progress,
+) -> Result<(), RollError> {
+    let known = roll.state().backfills(name).await.map_err(RollError::query("read the journal"))?;
+    let is_done = |relation: &RelationName| {
+        let written = relation.to_string();
+        known.iter().any(|at| at.backfill == backfill.id && at.relation == written && at.is_done)
+    };
+    for relation in relations.iter().filter(|relation| !is_done(relation)) {
+        let filled = fill_relation(roll, name, (backfill, relation), throttle, progress).await;
+        if let Err(error) = filled {
+            // Somebody dropped the partition: nothing of it is left to fill.
+            let is_whole = *relation == backfill.table;
+            if error.is_passing() || is_whole || roll.is_there(relation).await? {
+                return Err(error);
+            }
+            // What is set of it may be of the one that failed.
+            roll.executor.forget_session();
+        }
+    }
+    Ok(())
+}
+
 /// Takes away what a backfill that did not get to its end left, where the table is still there.
 pub(super) async fn clear(roll: &mut Roll, backfill: &Backfill) -> Result<(), RollError> {
-    for relation in relations(backfill) {
+    let mut relations = relations(roll, backfill).await?;
+    // One that was detached meanwhile.
+    let detached = backfill.partitions.iter().filter(|one| !relations.contains(one));
+    let detached = detached.cloned().collect::<Vec<_>>();
+    relations.extend(detached);
+    for relation in &relations {
         if let Some(policy) = Policy::left(roll, relation).await? {
             policy.lower(roll).await?;
         }
@@ -99,12 +149,12 @@ pub(super) async fn clear(roll: &mut Roll, backfill: &Backfill) -> Result<(), Ro
     Ok(())
 }
 
-/// That hold rows.
-fn relations(backfill: &Backfill) -> &[RelationName] {
-    match backfill.partitions.as_slice() {
-        [] => std::slice::from_ref(&backfill.table),
-        leaves => leaves,
-    }
+/// That hold rows: partitions come and go after the plan was made.
+async fn relations(roll: &Roll, backfill: &Backfill) -> Result<Vec<RelationName>, RollError> {
+    let rows = roll.session.query(WITH_ROWS, &[&backfill.table.sql()]).await;
+    let rows = rows.map_err(|error| RollError::query("look for partitions")(error.into()))?;
+    let name = |row: &Row| RelationName::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
+    Ok(rows.iter().map(name).collect())
 }
 
 async fn fill_relation(
@@ -145,6 +195,7 @@ async fn sweep(
             second = set_up(roll, walk, progress).await?;
             is_set = true;
         }
+        roll.check_lock().await?;
         let session = roll.executor.session().await?;
         throttle.before(session, progress).await.map_err(|source| walk.failed(source))?;
         let since = Instant::now();
@@ -184,7 +235,7 @@ async fn set_up(
         );
     }
     // Triggers of a user's may lock rows of any range: two sessions could lock each other out.
-    if !walk.is_wide() || !is_silent {
+    if !walk.is_wide() || !is_silent || has_insistent_triggers(roll, &walk.relation).await? {
         return Ok(None);
     }
     match roll.executor.another_session().await {
@@ -199,7 +250,14 @@ async fn set_up(
     }
 }
 
-/// True if no trigger fires for what the session writes.
+/// True if triggers fire even for a replica, of the table or of one that inherits from it.
+async fn has_insistent_triggers(roll: &Roll, relation: &RelationName) -> Result<bool, RollError> {
+    let row = roll.session.query_one(INSISTENT, &[&relation.sql()]).await;
+    let row = row.map_err(|error| RollError::query("look for triggers")(error.into()))?;
+    Ok(row.get(0))
+}
+
+/// True if no ordinary trigger fires for what the session writes.
 async fn prepare(session: &Session) -> Result<bool, RollError> {
     let is_silent = match session.execute_all(SILENCE).await {
         Ok(()) => true,

@@ -25,6 +25,12 @@ const SIZE: &str = "select c.reltuples::int8, \
 const KEY_TYPES: &str = "select a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod) \
      from pg_catalog.pg_attribute a where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped";
 
+/// Of texts that any session reads the same way.
+const PLAIN_TIMES: &str = "set local \"TimeZone\" = 'UTC'; set local \"DateStyle\" = 'ISO'; \
+     set local \"IntervalStyle\" = 'postgres'";
+const OWN_TIMES: &str = "set local \"TimeZone\" to default; set local \"DateStyle\" to default; \
+     set local \"IntervalStyle\" to default";
+
 /// Where the walk stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
@@ -261,7 +267,11 @@ impl Walk {
         let [schema, name, backfill, relation] = &self.note;
         let rows = i64::try_from(rows).unwrap_or(0);
         let is_done = next == Some(&Place::Over);
-        session.execute_all("reset role").await?;
+        // The other session may have the journal's row until it has committed, however long a replica
+        // takes for that.
+        session
+            .execute_all("reset role;set local lock_timeout = 0;set local statement_timeout = 0")
+            .await?;
         session
             .execute(&self.advance, &[schema, name, backfill, relation, &position, &rows, &is_done])
             .await?;
@@ -352,7 +362,11 @@ impl Walk {
             self.relation.sql(),
             row_limit.saturating_sub(1)
         );
-        let Some(row) = session.query_opt(&last, &[]).await? else {
+        // The noted key is read by sessions that write times in another way.
+        session.execute_all(PLAIN_TIMES).await?;
+        let row = session.query_opt(&last, &[]).await?;
+        session.execute_all(OWN_TIMES).await?;
+        let Some(row) = row else {
             return Ok((from, self.end()));
         };
         let key = (0..self.key.len()).map(|at| row.get::<_, String>(at)).collect::<Vec<_>>();

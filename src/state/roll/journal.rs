@@ -126,6 +126,26 @@ impl RollState<'_> {
         result
     }
 
+    /// Gives a migration that a pgroll began a plan by which it is rolled back.
+    pub async fn adopt(&self, name: &str, plan: &str) -> Result<(), Error> {
+        self.session.execute_all("begin").await?;
+        let kept = async {
+            let ended = self.sql("delete from @state@.backlot_outcome where schema = $1::text");
+            self.session.execute(&ended, &[&self.schema]).await?;
+            self.session.execute(&self.sql(KEEP), &[&self.schema, &name, &plan]).await?;
+            self.enter(name, Phase::RollingBack).await?;
+            // A run without steps has nothing to take back.
+            self.session.execute(&self.claim(name, "adopted", true), &[]).await?;
+            self.session.execute_all("commit").await
+        };
+        let result = kept.await;
+        if result.is_err() {
+            // The first error is the one to tell of.
+            drop(self.session.execute_all("rollback").await);
+        }
+        result
+    }
+
     /// Belongs into the transaction that ends the migration.
     pub(super) async fn note_outcome(&self, name: &str, outcome: Outcome) -> Result<(), Error> {
         let values: [&(dyn ToSql + Sync); 3] = [&self.schema, &name, &outcome.name()];

@@ -54,6 +54,42 @@ fn a_column_of_a_partitioned_table_is_altered_with_its_keys_and_indexes() {
 }
 
 #[test]
+fn complete_passes_by_a_partition_that_was_dropped() {
+    for cluster in servers() {
+        let mut roll = Roll::new(cluster, EVENTS);
+        let operations = "  - alter_column: {table: events, column: amount, nullable: false, up: \"coalesce(amount, 0)\", down: amount}
+  - alter_column: {table: events, column: id, check: {name: positive, constraint: id > 0}, up: id, down: id}
+";
+        roll.start("v1", operations);
+        roll.sql("drop table events_2b");
+        roll.complete();
+        assert_eq!(roll.leftovers(), Vec::<Vec<String>>::new());
+        assert_eq!(joined(&roll.as_version("v1", "select id from events order by id")), "1\n2");
+        assert_eq!(roll.rows("select count(*) from pg_index where not indisvalid"), [["0"]]);
+    }
+}
+
+#[test]
+fn an_index_reaches_partitions_that_were_made_meanwhile() {
+    for cluster in servers() {
+        let roll = Roll::new(cluster, EVENTS);
+        let operations = "  - create_index: {name: events_kind, table: events, unique: true, columns: [{column: kind}, {column: at}, {column: id}]}\n";
+        let plan = roll.plan("v1", operations).unwrap();
+        roll.steps(&plan.start);
+        roll.sql(
+            "alter table events_2 detach partition events_2b; alter table events_2 attach partition events_2b for values from ('2026-02-06') to ('2026-02-20');
+             create table events_2c partition of events_2 for values from ('2026-02-20') to ('2026-03-01');
+             create table events_3 partition of events for values from ('2026-03-01') to ('2026-04-01') partition by range (at);
+             create table events_3a partition of events_3 default",
+        );
+        roll.steps(&plan.validate);
+        assert_eq!(roll.rows("select count(*) from pg_index where not indisvalid"), [["0"]]);
+        let leaves = "select count(*) from pg_partition_tree('events_kind') where isleaf";
+        assert_eq!(roll.rows(leaves), [["5"]]);
+    }
+}
+
+#[test]
 fn the_partition_key_cannot_be_replaced() {
     for cluster in servers() {
         let roll = Roll::new(cluster, EVENTS);

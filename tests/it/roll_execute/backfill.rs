@@ -76,6 +76,25 @@ fn leaves_of_a_partitioned_table_are_walked() {
 }
 
 #[test]
+fn partitions_come_and_go_after_the_plan_was_made() {
+    for cluster in servers() {
+        let rig = Rig::new(cluster, "roll_new_leaves");
+        sql(
+            &rig.database,
+            "create table public.t (a int primary key) partition by range (a);
+             create table public.t1 partition of public.t for values from (0) to (3000);
+             create table public.t2 partition of public.t default;
+             insert into public.t select generate_series(1, 5000)",
+        );
+        let mut plan = add_doubled(by(&["a"]));
+        plan.backfill[0].partitions =
+            ["t0", "t1"].map(|name| RelationName::new("public", name)).into();
+        rig.start("01", &plan).unwrap();
+        assert_eq!(query_value(&rig.database, WRONG), "0");
+    }
+}
+
+#[test]
 fn no_trigger_of_the_users_fires() {
     let cluster = servers().next().unwrap();
     let rig = Rig::new(cluster, "roll_triggers");
@@ -265,4 +284,124 @@ fn ranges_follow_the_order_of_the_key_and_not_of_its_text() {
             from watch.ranges where position <> '{}'";
         assert_eq!(query_value(&rig.database, walked), "t");
     }
+}
+
+const COUNTS_STATEMENTS: &str = "create schema watch; create table watch.statements (pid int); create sequence watch.runs;
+    create function watch.note() returns trigger language plpgsql as
+        $$ begin perform nextval('watch.runs'); insert into watch.statements values (pg_backend_pid()); return null; end $$;
+    create trigger note after update on public.t for each statement execute function watch.note();
+    alter table public.t enable always trigger note";
+
+#[test]
+fn a_table_whose_triggers_fire_in_any_case_is_filled_over_one_session() {
+    for cluster in servers() {
+        for (name, mend, pids) in [
+            ("roll_insistent", "", "1"),
+            ("roll_ordinary", "alter table public.t enable trigger note;", "0"),
+        ] {
+            let rig = Rig::new(cluster, name);
+            sql(
+                &rig.database,
+                &format!(
+                    "create table public.t (a int primary key); insert into public.t select generate_series(1, 60000);
+                     analyze public.t; {COUNTS_STATEMENTS}; {mend}"
+                ),
+            );
+            rig.start("01", &add_doubled(by(&["a"]))).unwrap();
+            assert_eq!(query_value(&rig.database, WRONG), "0");
+            let sessions = "select count(distinct pid) from watch.statements";
+            assert_eq!(query_value(&rig.database, sessions), pids);
+        }
+    }
+}
+
+#[test]
+fn a_range_waits_for_its_note_however_long() {
+    let cluster = servers().next().unwrap();
+    let rig = Rig::new(cluster, "roll_note");
+    sql(
+        &rig.database,
+        &format!(
+            "create table public.t (a int primary key, b int, todo boolean default true);
+             insert into public.t (a) select generate_series(1, 3000); {COUNTS_STATEMENTS}"
+        ),
+    );
+    let plan = Plan { start: Vec::new(), ..add_doubled(by(&["a"])) };
+    let [rows, note] = [(); 2].map(|()| block_on(connect(&rig.database.url)).unwrap());
+    block_on(rows.batch_execute("begin; update public.t set a = a where a = 3000")).unwrap();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| rig.start("01", &plan));
+        let waits = |what: &str| {
+            let query = format!(
+                "select count(*) from pg_stat_activity where datname = current_database()
+                 and application_name = 'backlot roll' and query ~ '^update {what}' and wait_event_type = 'Lock'"
+            );
+            wait_for("the backfill to wait", Duration::from_secs(20), || {
+                query_value(&rig.database, &query) == "1"
+            });
+        };
+        waits("\"public\"");
+        block_on(note.batch_execute("begin; update pgroll.backlot_backfill set is_done = is_done"))
+            .unwrap();
+        let runs = "select last_value from watch.runs";
+        let before = query_value(&rig.database, runs);
+        block_on(rows.batch_execute("rollback")).unwrap();
+        wait_for("a range", Duration::from_secs(20), || query_value(&rig.database, runs) != before);
+        // Five times the limit for a lock.
+        std::thread::sleep(Duration::from_secs(1));
+        block_on(note.batch_execute("rollback")).unwrap();
+        start.join().unwrap().unwrap();
+    });
+    assert_eq!(query_value(&rig.database, WRONG), "0");
+    // Only the holder's own.
+    let undone = "select (select last_value from watch.runs) - count(*) from watch.statements";
+    assert_eq!(query_value(&rig.database, undone), "1");
+}
+
+#[test]
+fn the_session_of_the_lock_outlives_a_server_that_ends_idle_ones() {
+    for cluster in servers() {
+        let rig = Rig::new(cluster, "roll_idle");
+        sql(
+            &rig.database,
+            &format!(
+                "create table public.t (a int primary key); alter database \"{}\" set idle_session_timeout = '200ms'",
+                rig.database.name
+            ),
+        );
+        let mut plan = add_doubled(by(&["a"]));
+        plan.views.insert(0, super::rig::step("views/slow", &["select pg_sleep(0.8)"]));
+        rig.start("01", &plan).unwrap();
+    }
+}
+
+#[test]
+fn a_backfill_ends_with_the_lock() {
+    let cluster = servers().next().unwrap();
+    let mut rig = Rig::new(cluster, "roll_lock_lost");
+    rig.options.backfill =
+        Backfilling { batch_rows: 100, delay: Duration::from_millis(50), ..Backfilling::default() };
+    sql(
+        &rig.database,
+        "create table public.t (a int primary key); insert into public.t select generate_series(1, 20000)",
+    );
+    let plan = add_doubled(by(&["a"]));
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| rig.start("01", &plan));
+        let rows = "select coalesce(max(row_count), 0) from pgroll.backlot_backfill";
+        wait_for("some rows", Duration::from_secs(20), || query_value(&rig.database, rows) != "0");
+        sql(
+            &rig.database,
+            "select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a using (pid)
+             where l.locktype = 'advisory' and a.application_name = 'backlot roll' and a.datname = current_database()",
+        );
+        let Err(RollError::LockLost { .. }) = start.join().unwrap() else {
+            panic!("it went on without its lock")
+        };
+        let left = query_value(&rig.database, "select count(*) from public.t where todo");
+        assert_ne!(left, "0");
+    });
+    rig.options.backfill = Backfilling::default();
+    rig.start("01", &plan).unwrap();
+    assert_eq!(query_value(&rig.database, WRONG), "0");
 }

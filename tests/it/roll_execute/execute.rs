@@ -1,6 +1,7 @@
 //! Steps on real servers: once each, in their own transaction, patient, and nothing left invalid.
 
 use backlot::{
+    catalog::RelationName,
     ddl::{ExecuteError, Patience},
     migrate::plan::{Mode, Plan, Step},
     roll::RollError,
@@ -218,6 +219,27 @@ fn a_build_that_cannot_succeed_leaves_no_invalid_index() {
         assert_eq!(query_value(&rig.database, NO_INVALID), "0");
         assert_eq!(query_value(&rig.database, "select to_regclass('public.t_a') is null"), "t");
     }
+}
+
+#[test]
+fn a_build_passes_by_a_partition_that_is_gone_and_by_nothing_else() {
+    let cluster = servers().next().unwrap();
+    let rig = Rig::new(cluster, "roll_build_gone");
+    sql(&rig.database, TABLE);
+    let build = |partition: Option<&str>| Step {
+        mode: Mode::BuildIndex {
+            index: RelationName::new("public", "gone_a"),
+            partition: partition.map(|name| RelationName::new("public", name)),
+        },
+        ..step("validate/index", &["create index concurrently gone_a on public.gone (a)"])
+    };
+    let with = |build: Step| Plan { validate: vec![build], ..add_doubled(by(&["a"])) };
+    for wrong in [None, Some("t")] {
+        let refused = rig.start("01", &with(build(wrong)));
+        assert!(matches!(refused, Err(RollError::RolledBack { .. })));
+    }
+    rig.start("01", &with(build(Some("gone")))).unwrap();
+    rig.complete().unwrap();
 }
 
 #[test]

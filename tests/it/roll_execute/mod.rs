@@ -3,5 +3,6 @@
 mod backfill;
 mod capture;
 mod execute;
+mod foreign;
 mod rig;
 mod state;

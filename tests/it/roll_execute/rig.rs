@@ -97,7 +97,7 @@ pub(super) fn step(id: &str, statements: &[&str]) -> Step {
 
 pub(super) fn index(id: &str, name: &str, statement: &str) -> Step {
     Step {
-        mode: Mode::BuildIndex { index: RelationName::new("public", name) },
+        mode: Mode::BuildIndex { index: RelationName::new("public", name), partition: None },
         ..step(id, &[statement])
     }
 }
@@ -106,6 +106,7 @@ pub(super) fn plan() -> Plan {
     Plan {
         schema: "public".to_owned(),
         version_schema: "public_01".to_owned(),
+        previous: None,
         checks: Vec::new(),
         start: Vec::new(),
         backfill: Vec::new(),
