@@ -3,12 +3,12 @@
 //! The file decides every column that can hold text, with the evidence beside it, and parses and
 //! binds back to the same plan. It never holds a sampled value.
 
-use crate::catalog::{Catalog, Column, ColumnRef, Table};
+use crate::catalog::{Catalog, Column, ColumnRef, RelationName, Table};
 use crate::transform::plan::{
     ColumnPlan, Decisions, DefaultOrigin, Origin, Plan, TableAction, TablePlan, carries_text,
 };
 use crate::transform::spec::{
-    DetectedPolicy, FreeTextPolicy, NewColumnPolicy, Profile, UnclassifiedPolicy,
+    DetectedPolicy, FreeTextPolicy, NewColumnPolicy, Pattern, Profile, UnclassifiedPolicy,
     write_relation_name,
 };
 use crate::transform::{DateUnit, Rule, Transform, UnknownPath};
@@ -47,12 +47,11 @@ fn header(out: &mut String, plan: &Plan) {
         Profile::SafeHarbor => "safe_harbor",
     };
     let _ = writeln!(out, "profile: {profile}");
-    for (key, action) in
-        [("exclude", TableAction::Exclude), ("schema_only", TableAction::SchemaOnly)]
-    {
-        let chosen = plan.tables.iter().filter(|table| table.action == action);
-        let names: Vec<String> =
-            chosen.map(|table| quoted(&write_relation_name(&table.name))).collect();
+    for (key, patterns) in ["include", "exclude", "schema_only"].iter().zip(&plan.patterns) {
+        let pattern = |one: &Pattern| {
+            quoted(&write_relation_name(&RelationName::new(&one.schema, &one.name)))
+        };
+        let names = patterns.iter().map(pattern).collect::<Vec<_>>();
         if !names.is_empty() {
             let _ = writeln!(out, "{key}: [{}]", names.join(", "));
         }

@@ -5,9 +5,11 @@
 //! is, what else can hold text is filled, and the rest (numbers, dates, labels) is kept.
 
 use super::{classify_name, is_kept_class, remedies};
-use crate::catalog::{Catalog, Column, KnownColumn, KnownColumns, Table};
-use crate::transform::plan::{Target, carries_text, fill_for, first_fitting};
-use crate::transform::spec::{ColumnSpec, NewColumnPolicy, Place, ReferenceEnd, Spec, TableSpec};
+use crate::catalog::{Catalog, Column, KnownColumn, KnownColumns, RelationName, Table};
+use crate::transform::plan::{Target, carries_text, fill_for, first_fitting, is_selected};
+use crate::transform::spec::{
+    ColumnSpec, NewColumnPolicy, Pattern, Place, Placed, ReferenceEnd, Spec, TableSpec,
+};
 use crate::transform::{Rule, Transform};
 use std::collections::HashSet;
 
@@ -17,10 +19,19 @@ const NOWHERE: Place = Place { line: 1, column: 1 };
 const NEW_VERSION_PREFIX: &str = "_pgroll_new_";
 
 /// The configuration for this catalog. What it says of tables and columns that are gone is left
-/// out. `known`: what the target has of each table; tables that are not in it are as they were.
+/// out. `known`: what the target has of each table; a table that is neither in it nor in the
+/// configuration came later. If it is empty, nothing did.
 pub fn evolve(spec: &Spec, catalog: &Catalog, known: &KnownColumns) -> Spec {
     let mut evolved = spec.clone();
     evolved.tables.retain(|table| catalog.find(&table.name).is_some());
+    let is_there =
+        |one: &Placed<Pattern>| catalog.iter().any(|(_, table)| one.value.matches(&table.name));
+    evolved.exclude.retain(is_there);
+    evolved.schema_only.retain(is_there);
+    // Without any, every table would be taken.
+    if evolved.include.iter().any(is_there) {
+        evolved.include.retain(is_there);
+    }
     for (name, columns) in known {
         let Some(id) = catalog.find(name) else { continue };
         let table = catalog.table(id);
@@ -36,6 +47,9 @@ pub fn evolve(spec: &Spec, catalog: &Catalog, known: &KnownColumns) -> Spec {
             }),
         }
     }
+    if !known.is_empty() {
+        evolved.later = later(spec, catalog, known);
+    }
     for table in &mut evolved.tables {
         let found = catalog.find(&table.name).map(|id| catalog.table(id));
         let is_there = |name: &str| found.and_then(|table| table.column(name)).is_some();
@@ -47,6 +61,17 @@ pub fn evolve(spec: &Spec, catalog: &Catalog, known: &KnownColumns) -> Spec {
     };
     evolved.references.retain(|one| is_there(&one.from) && is_there(&one.to));
     evolved
+}
+
+fn later(spec: &Spec, catalog: &Catalog, known: &KnownColumns) -> Vec<RelationName> {
+    let is_later = |table: &&Table| {
+        !table.partitioning.is_partition
+            && !known.contains_key(&table.name)
+            && !spec.tables.iter().any(|one| one.name == table.name)
+            && is_selected(spec, &table.name)
+    };
+    let tables = catalog.iter().map(|(_, table)| table).filter(is_later);
+    tables.map(|table| table.name.clone()).collect()
 }
 
 /// The name that decides a column: its own when the configuration was made, or that of the column

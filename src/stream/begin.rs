@@ -1,18 +1,20 @@
 //! Before a session: is everything as the stream left it?
 
+use super::arrivals::{Arrival, LATER, make_partitions, say_later};
 use super::bind::{check_identity, state_statement};
 use super::error::StreamError;
 use super::options::{Options, Outcome};
+use super::resync::INSERT_ONLY;
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::{Status, TableState};
 use crate::catalog::RelationName;
-use crate::pg::{Error, Lsn, Session};
+use crate::pg::{ConnInfo, Error, Literal, Lsn, Session};
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
 use crate::transform::key::RootKey;
 use crate::transform::op;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -32,6 +34,8 @@ const SENDERS: &str = "select distinct t.schemaname::text, t.tablename::text fro
      join pg_catalog.pg_namespace n on n.nspname = t.schemaname \
      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename \
      where t.pubname = any ($1) and c.relkind = 'p'";
+const PUBLISHED: &str = "select distinct t.schemaname::text, t.tablename::text \
+     from pg_catalog.pg_publication_tables t where t.pubname = any ($1)";
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
@@ -93,16 +97,11 @@ pub(super) async fn begin(
     );
     let timeline = checked?;
     let rules = rules?;
-    let rows = source.query(SENDERS, &[&record.publications]).await.map_err(Error::from);
-    let rows = rows.map_err(StreamError::source("read the publications"))?;
-    let sender = |row: &tokio_postgres::Row| {
-        RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
-    };
-    let senders = rows.iter().map(sender).collect();
+    let senders = names(&source, SENDERS, &record.publications).await?;
     let rules = Arc::new(rules);
     let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), senders };
     begun.check_identities().await?;
-    begun.read_states(status).await?;
+    begun.read_states(&options.target, status).await?;
     if timeline != begun.record.timeline {
         // The one that was accepted, and no later one.
         let set = begun.target.execute(SET_TIMELINE, &[&timeline]).await;
@@ -117,6 +116,20 @@ pub(super) async fn begin(
         begun.target.execute(SET_CONFIG, &[&config]).await.map_err(Error::from).map_err(failed())?;
     }
     Ok(begun)
+}
+
+/// Tables of these publications.
+async fn names(
+    source: &Session,
+    sql: &str,
+    publications: &[String],
+) -> Result<HashSet<RelationName>, StreamError> {
+    let rows = source.query(sql, &[&publications]).await.map_err(Error::from);
+    let rows = rows.map_err(StreamError::source("read the publications"))?;
+    let name = |row: &tokio_postgres::Row| {
+        RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
+    };
+    Ok(rows.iter().map(name).collect())
 }
 
 /// One stream a target. A backend that served us before and has not noticed that its connection
@@ -205,9 +218,72 @@ impl Begun {
         Ok(writes)
     }
 
+    /// What tables are from now on that no state is known of: partitions that came later.
+    async fn arrive(
+        &self,
+        new: &[RelationName],
+        target: &ConnInfo,
+        columns: &mut HashMap<RelationName, HashSet<String>>,
+        status: &Status,
+    ) -> Result<HashMap<RelationName, (TableState, Option<String>)>, StreamError> {
+        if new.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let published = names(&self.source, PUBLISHED, &self.record.publications).await?;
+        let insert_only = names(&self.source, INSERT_ONLY, &self.record.publications).await?;
+        let mut there = columns.keys().cloned().collect::<HashSet<_>>();
+        let above = |name: &RelationName| self.rules.with_parents(name);
+        let missing = new.iter().flat_map(above).filter(|name| !there.contains(name));
+        let missing = missing.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        let made = make_partitions(&self.source, target, &missing, &mut there, status).await?;
+        let mut arrived = HashMap::new();
+        for name in new {
+            let family = self.rules.with_parents(name);
+            let is_in =
+                |tables: &HashSet<RelationName>| family.iter().any(|one| tables.contains(one));
+            let (state, reason) = match made.get(name) {
+                Some(Arrival::Refused(reason)) => (TableState::Stale, Some(reason.clone())),
+                _ if !there.contains(name) => {
+                    (TableState::Stale, Some("the target does not have it".to_owned()))
+                }
+                _ if !is_in(&published) => {
+                    let reason = format!("{LATER}, and no publication of the stream has it");
+                    (TableState::Stale, Some(reason))
+                }
+                Some(Arrival::Attached) => {
+                    (TableState::Resyncing, Some("it was attached after the clone".to_owned()))
+                }
+                _ if is_in(&insert_only) => {
+                    (TableState::InsertOnly, Some("it has no replica identity".to_owned()))
+                }
+                Some(Arrival::Made) | None => (TableState::Streaming, None),
+            };
+            if let Some(of_root) = family.last().and_then(|root| columns.get(root)).cloned() {
+                columns.entry(name.clone()).or_insert(of_root);
+            }
+            arrived.insert(name.clone(), (state, reason));
+        }
+        Ok(arrived)
+    }
+
+    /// Statements that forget tables that neither side has any more.
+    fn forget_gone(
+        &self,
+        stored: &BTreeMap<String, (TableState, Option<String>, String)>,
+        columns: &HashMap<RelationName, HashSet<String>>,
+    ) -> String {
+        let source = self.rules.catalog.iter().map(|(_, table)| table.name.to_string());
+        let there = source.chain(columns.keys().map(ToString::to_string)).collect::<HashSet<_>>();
+        let gone = stored.keys().filter(|name| !there.contains(*name));
+        let statement = |name: &String| {
+            format!("delete from backlot.stream_table where relation = {};", Literal(name))
+        };
+        gone.map(statement).collect()
+    }
+
     /// Reads the tables' states. A table whose rules are not those that its rows were masked by
     /// is to be copied again.
-    async fn read_states(&mut self, status: &Status) -> Result<(), StreamError> {
+    async fn read_states(&mut self, target: &ConnInfo, status: &Status) -> Result<(), StreamError> {
         let failed = || StreamError::target("read the tables' states");
         let rows = self.target.query(STATES, &[]).await.map_err(Error::from).map_err(failed())?;
         let quarantined = self.target.query_one(QUARANTINED, &[]).await.map_err(Error::from);
@@ -220,8 +296,22 @@ impl Begun {
             let hash: String = row.get(3);
             stored.insert(row.get::<_, String>(0), (state, reason, hash));
         }
-        let columns = self.target_columns().await.map_err(failed())?;
+        let mut columns = self.target_columns().await.map_err(failed())?;
         let mut writes = self.know_columns(&columns)?;
+        let new = self.rules.followed().map(|(table, _)| &table.name);
+        let new = new.filter(|name| !stored.contains_key(&name.to_string())).cloned();
+        let new = new.collect::<Vec<_>>();
+        let arrived = self.arrive(&new, target, &mut columns, status).await?;
+        for name in &self.rules.later {
+            let is_told =
+                stored.get(&name.to_string()).is_some_and(|one| one.0 == TableState::Stale);
+            if !is_told {
+                say_later(name, status);
+                writes += &state_statement(name, TableState::Stale, Some(LATER), "");
+                writes.push(';');
+            }
+        }
+        writes += &self.forget_gone(&stored, &columns);
         for (table, plan) in self.rules.followed() {
             let target = routed_target(plan, table, &self.rules.catalog);
             let there = columns.get(&target);
@@ -230,7 +320,7 @@ impl Begun {
             let hash = plan.rules_hash(table, is_there);
             let known = stored.get(&table.name.to_string());
             let (state, reason) = match known {
-                None => (TableState::Streaming, None),
+                None => arrived.get(&table.name).cloned().unwrap_or_default(),
                 Some((TableState::Streaming | TableState::InsertOnly, _, old)) if *old != hash => {
                     (TableState::Resyncing, Some("its rules have changed".to_owned()))
                 }

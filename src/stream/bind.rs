@@ -157,6 +157,21 @@ impl Binder {
         self.reload(shape)
     }
 
+    /// True if the relation is a partition that came since the session began and that the target
+    /// does not have.
+    pub(super) fn lacks_partition(&mut self, shape: &Shape) -> Result<bool, BindError> {
+        self.refresh(shape)?;
+        let Some((table, plan)) = self.rules.find(&shape.name) else { return Ok(false) };
+        let is_new = table.partitioning.is_partition
+            && plan.action == TableAction::Copy
+            && !self.states.contains_key(&shape.name);
+        if !is_new {
+            return Ok(false);
+        }
+        let there = load_target(&mut self.target, &shape.name).map_err(BindError::Target)?;
+        Ok(there.is_none())
+    }
+
     /// How the target is to be altered for this shape, before it is bound; None if it need not be,
     /// or if the table is not followed now. False: the source's catalog shows another shape by now.
     pub(super) fn evolution(

@@ -1,7 +1,9 @@
 //! The control task: what happens beside the stream of rows. Requests of other commands, the
 //! slot's guard, sequences.
 
+use super::arrivals::{LATER, Lookout, say_later};
 use super::begin::Begun;
+use super::bind::state_statement;
 use super::error::StreamError;
 use super::options::Options;
 use super::order::Order;
@@ -9,7 +11,7 @@ use super::pipeline::End;
 use super::request::Requests;
 use super::sequences;
 use super::slot::{Guard, LOOK_EVERY};
-use super::status::Status;
+use super::status::{Status, TableState};
 use crate::pg::Lsn;
 use crate::sink::SequenceCopy;
 use crate::transform::key::RootKey;
@@ -59,7 +61,13 @@ impl<'c> Control<'c> {
     ) -> Ending {
         let mut pending = self.requests.pending();
         let mut requests = tokio::spawn(self.requests.run());
-        let side = Side { options: self.options, status: self.status, begun: self.begun };
+        let side = Side {
+            options: self.options,
+            status: self.status,
+            begun: self.begun,
+            orders: self.orders.clone(),
+            pending: pending.clone(),
+        };
         let mut watching = std::pin::pin!(side.watch());
         let mut is_stopping = *shutdown.borrow();
         let mut is_ending = false;
@@ -107,6 +115,8 @@ struct Side<'c> {
     options: &'c Options,
     status: &'c Arc<Status>,
     begun: &'c Begun,
+    orders: Sender<Order>,
+    pending: watch::Receiver<Option<usize>>,
 }
 
 impl Side<'_> {
@@ -135,14 +145,35 @@ impl Side<'_> {
         let begun = self.begun;
         let mut tick = ticks(SEQUENCES_EVERY);
         let mut copy = SequenceCopy::default();
+        let mut lookout = Lookout::new(&begun.rules);
         loop {
             tick.tick().await;
             let followed =
                 sequences::follow(&mut copy, &begun.source, &begun.target, &begun.rules).await;
-            if let Err(error) = followed {
+            let arrived = match followed {
+                Ok(_) => self.arrive(&mut lookout).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = arrived {
                 return error;
             }
         }
+    }
+
+    /// New tables and partitions of the source.
+    async fn arrive(&self, lookout: &mut Lookout) -> Result<(), StreamError> {
+        let sighted = lookout.look(self.begun, &self.options.target, self.status).await?;
+        for table in &sighted.later {
+            say_later(table, self.status);
+            let sql = state_statement(table, TableState::Stale, Some(LATER), "");
+            let written = self.begun.target.execute_all(&sql).await;
+            written.map_err(StreamError::target("write the tables' states"))?;
+        }
+        // A copy that runs is not begun anew for it.
+        if sighted.has_attached && *self.pending.borrow() == Some(0) {
+            drop(self.orders.send(Order::Anew));
+        }
+        Ok(())
     }
 }
 

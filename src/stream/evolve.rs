@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Readers of the target wait behind a change for no longer, and the stream stands still for no
 /// longer than all the tries take.
-const PATIENCE: Patience = Patience {
+pub(super) const PATIENCE: Patience = Patience {
     lock_timeout: Duration::from_millis(500),
     attempts: 20,
     first_pause: Duration::from_millis(50),

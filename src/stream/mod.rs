@@ -15,6 +15,7 @@ mod worker;
 
 mod machine;
 
+mod arrivals;
 mod bind;
 mod evolve;
 mod rules;

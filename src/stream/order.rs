@@ -33,6 +33,8 @@ pub(super) enum Order {
         swapped: oneshot::Sender<Swapped>,
     },
     DropSpool(Spooled),
+    /// From the checkpoint again: a partition came that has to be copied.
+    Anew,
 }
 
 /// How the stream goes on from a fence; without it, it simply goes on.

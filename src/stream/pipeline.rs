@@ -196,6 +196,10 @@ impl Pipeline {
         if let Message::Relation { relation, .. } = message {
             let shape = Shape::of(&relation);
             if !self.machine.recognise(&shape) {
+                if self.binder.lacks_partition(&shape).map_err(unbound)? {
+                    // It is made before the next session reads.
+                    return Err(Ok(End::Anew));
+                }
                 if let Some((evolution, is_now)) = self.binder.evolution(&shape).map_err(unbound)? {
                     let is_exact = self.machine.settle() && is_now;
                     self.act()?;
@@ -314,6 +318,7 @@ impl Pipeline {
     fn order(&mut self, order: Order) -> Result<(), Ended> {
         match order {
             Order::Stop => Err(self.drain(true)),
+            Order::Anew => Err(Ok(End::Anew)),
             Order::DropSpool(spooled) => {
                 self.machine.drop_spool(spooled.buffer);
                 self.binder.end_spool(&spooled.unit);
@@ -351,7 +356,7 @@ impl Pipeline {
                     // Nobody may be left to hear of it.
                     drop(swapped.send(outcome));
                 }
-                Order::Stop | Order::DropSpool(_) => self.order(order)?,
+                Order::Stop | Order::Anew | Order::DropSpool(_) => self.order(order)?,
             }
         }
         Ok(())

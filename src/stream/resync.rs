@@ -41,7 +41,7 @@ const LOCK_PAUSE_LIMIT: Duration = Duration::from_secs(30);
 const BARRIER_WAIT: Duration = Duration::from_mins(2);
 
 /// Tables of which UPDATE and DELETE come by none of the publications.
-const INSERT_ONLY: &str = "select t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
+pub(super) const INSERT_ONLY: &str = "select t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
      join pg_catalog.pg_publication p on p.pubname = t.pubname where p.pubname = any ($1) \
      group by 1, 2 having not pg_catalog.bool_or(p.pubupdate)";
 

@@ -7,7 +7,7 @@ use crate::catalog::{self, Catalog, KnownColumn, KnownColumns, RelationKind, Rel
 use crate::pg::{ConnInfo, Error, Session};
 use crate::pii::evolve;
 use crate::table_sync::routed_target;
-use crate::transform::plan::{Decisions, Plan, TableAction, TablePlan, bind};
+use crate::transform::plan::{Decisions, Plan, TableAction, TablePlan, bind, is_selected};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy, Spec, parse};
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,6 +18,8 @@ pub(super) struct Rules {
     pub(super) known: KnownColumns,
     pub(super) catalog: Catalog,
     pub(super) plan: Plan,
+    /// Tables of the source that came after the clone and are not followed.
+    pub(super) later: Vec<RelationName>,
 }
 
 impl From<RulesError> for StreamError {
@@ -81,7 +83,12 @@ impl Rules {
     fn of(spec: Spec, catalog: Catalog, known: KnownColumns) -> Result<Self, RulesError> {
         let current = evolve(&spec, &catalog, &known);
         let plan = bind(&current, &catalog, &Decisions::default()).map_err(RulesError::Config)?;
-        Ok(Self { spec, known, catalog, plan })
+        Ok(Self { spec, known, catalog, plan, later: current.later })
+    }
+
+    /// True if the configuration takes a table that is no partition.
+    pub(super) fn selects(&self, table: &RelationName) -> bool {
+        is_selected(&self.spec, table)
     }
 
     pub(super) fn new_column_policy(&self) -> NewColumnPolicy {
@@ -92,6 +99,28 @@ impl Rules {
     pub(super) fn root(&self, name: &RelationName) -> Option<&Table> {
         let root = self.catalog.partition_root(self.catalog.find(name)?);
         Some(self.catalog.table(root))
+    }
+
+    /// True if rows of the table, or of its partitions, are followed.
+    pub(super) fn is_followed(&self, root: &Table) -> bool {
+        self.parts(&root.name).next().is_some()
+            || (self.selects(&root.name) && !self.later.contains(&root.name))
+    }
+
+    /// The table and the partitioned tables above it.
+    pub(super) fn with_parents(&self, name: &RelationName) -> Vec<RelationName> {
+        let mut names = vec![name.clone()];
+        let mut at = name.clone();
+        while let Some(id) = self.catalog.find(&at) {
+            let partitioning = &self.catalog.table(id).partitioning;
+            let Some(parent) = partitioning.parents.first().filter(|_| partitioning.is_partition)
+            else {
+                break;
+            };
+            names.push(parent.clone());
+            at = parent.clone();
+        }
+        names
     }
 
     /// The followed tables that a change of this table, or of this root of partitions, reaches.

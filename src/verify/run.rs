@@ -51,6 +51,8 @@ struct Planned {
     catalog: Catalog,
     target_catalog: Catalog,
     plan: Plan,
+    /// Tables that came after the clone.
+    later: Vec<RelationName>,
     jobs: Vec<TableJob>,
     pairs: Vec<Pair>,
     followed: Followed,
@@ -179,7 +181,7 @@ async fn plan(
     } else {
         Followed::default()
     };
-    Ok(Planned { catalog, target_catalog, plan, jobs, pairs, followed })
+    Ok(Planned { catalog, target_catalog, plan, later: spec.later, jobs, pairs, followed })
 }
 
 fn is_wanted(options: &Options, name: &RelationName) -> bool {
@@ -263,6 +265,8 @@ fn report(
     for pair in pairs {
         notes.extend(pair.notes.iter().map(|note| format!("{}: {note}", pair.name)));
     }
+    let later = planned.later.iter().filter(|name| is_wanted(options, name));
+    notes.extend(later.map(|name| format!("{name} came after the clone: it is not followed")));
     notes.extend(integrity.notes);
     let differences = differences(planned, rows, replaced);
     let leak_scan = rows

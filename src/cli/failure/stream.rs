@@ -123,7 +123,10 @@ impl Failure {
         }
         if !stale.is_empty() {
             parts.push(format!("not followed: {}", stale.join(", ")));
-            hints.push(format!("`backlot clone resync {}` copies them again", stale.join(" ")));
+            hints.push(
+                "`backlot clone status` says why, `backlot clone resync TABLE` copies one again"
+                    .to_owned(),
+            );
         }
         Self::new(Code::LeftOver, parts.join("; ")).hint(hints.join("; "))
     }

@@ -42,7 +42,9 @@ pub fn bind(
     if found.is_empty() {
         let references = references.iter().map(|edge| (edge.from, edge.to)).collect();
         let (profile, defaults) = (spec.profile, spec.defaults);
-        return Ok(Plan { tables, profile, defaults, references, warnings });
+        let patterns = [&spec.include, &spec.exclude, &spec.schema_only]
+            .map(|patterns| patterns.iter().map(|one| one.value.clone()).collect());
+        return Ok(Plan { tables, profile, defaults, patterns, references, warnings });
     }
     found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     Err(found)

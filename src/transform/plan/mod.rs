@@ -23,3 +23,4 @@ pub use bind::bind;
 pub use decision::{Confidence, Decision, Decisions, Judgement};
 pub use fit::{Misfit, Target, carries_text, check, fill_for, first_fitting, fitting_names};
 pub use model::{ColumnPlan, DefaultOrigin, Origin, Plan, TableAction, TablePlan};
+pub use select::is_selected;

@@ -2,7 +2,7 @@
 
 use crate::catalog::{ColumnRef, RelationName, TableId};
 use crate::transform::plan::Confidence;
-use crate::transform::spec::{Defaults, Diagnostic, Profile};
+use crate::transform::spec::{Defaults, Diagnostic, Pattern, Profile};
 use crate::transform::{Rule, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     pub profile: Profile,
     pub defaults: Defaults,
+    /// `include`, `exclude` and `schema_only` of the file: tables that come later are chosen by them too.
+    pub patterns: [Vec<Pattern>; 3],
     /// `references` of the file, as columns of the catalog.
     pub references: Vec<(ColumnRef, ColumnRef)>,
     pub warnings: Vec<Diagnostic>,

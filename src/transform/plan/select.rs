@@ -29,10 +29,18 @@ pub(super) fn actions(
         .collect()
 }
 
+/// True if the patterns of the file take a table that is no partition.
+pub fn is_selected(spec: &Spec, name: &RelationName) -> bool {
+    action(spec, name, name) == TableAction::Copy
+}
+
 fn action(spec: &Spec, name: &RelationName, root: &RelationName) -> TableAction {
     let any = |patterns: &[Placed<Pattern>]| {
         patterns.iter().any(|one| one.value.matches(name) || one.value.matches(root))
     };
+    if spec.later.contains(root) {
+        return TableAction::Exclude;
+    }
     if any(&spec.exclude) || !(spec.include.is_empty() || any(&spec.include)) {
         TableAction::Exclude
     } else if any(&spec.schema_only) {

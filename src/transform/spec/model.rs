@@ -146,6 +146,8 @@ pub struct Spec {
     pub defaults: Defaults,
     pub tables: Vec<TableSpec>,
     pub references: Vec<ReferenceSpec>,
+    /// Of a stream: tables that came after the clone. They are not copied.
+    pub later: Vec<RelationName>,
     /// Publications for a stream, made beforehand by an owner of the tables; empty: backlot makes
     /// its own.
     pub publications: Vec<Placed<String>>,

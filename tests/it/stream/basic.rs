@@ -42,7 +42,7 @@ pub(super) fn pair(name: &str, schema: &str, rules: &str) -> Pair {
     pair_on(servers().next().unwrap(), name, schema, rules)
 }
 
-fn pair_on(
+pub(super) fn pair_on(
     cluster: &'static crate::support::Cluster,
     name: &str,
     schema: &str,

@@ -1,5 +1,6 @@
 //! The stream: a target that follows its source exactly once.
 
+mod arrivals;
 mod atomicity;
 mod basic;
 mod beside;

@@ -1,0 +1,208 @@
+//! Tables of the source that came after the clone.
+//!
+//! A partition of a table that is followed is made on the target too. Where it has been a partition
+//! all its life, the stream brings all its rows; one that was attached is copied. Any other new
+//! table is named and not followed.
+
+use super::begin::Begun;
+use super::error::StreamError;
+use super::evolve::PATIENCE;
+use super::rules::Rules;
+use super::status::{Status, TableState};
+use crate::catalog::RelationName;
+use crate::ddl::{ExecuteError, Executor, ExecutorOptions, Work};
+use crate::pg::{ConnInfo, Error, Session};
+use std::collections::{BTreeMap, HashSet};
+use tokio_postgres::Row;
+
+const PARTITIONS: &str = include_str!("sql/partitions.sql");
+const NAMES: &str = "select n.nspname::text, c.relname::text, c.relispartition from pg_catalog.pg_class c \
+     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+     where c.relkind in ('r', 'p') and c.relpersistence = 'p' \
+     and n.nspname not in ('pg_catalog', 'information_schema', 'backlot')";
+const THERE: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
+     join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')";
+
+/// Why a table is not followed.
+pub(super) const LATER: &str = "it came after the clone";
+
+/// What has become of a partition that the target did not have.
+pub(super) enum Arrival {
+    /// It is there, and all its rows are in the stream.
+    Made,
+    /// It is there, and has to be copied.
+    Attached,
+    /// For people.
+    Refused(String),
+}
+
+struct Partition {
+    name: RelationName,
+    parent: RelationName,
+    bound: String,
+    key: Option<String>,
+    is_born: bool,
+}
+
+impl Partition {
+    fn statement(&self) -> String {
+        let key = self.key.as_ref().map(|key| format!(" partition by {key}")).unwrap_or_default();
+        format!(
+            "create table {} partition of {} {}{key}",
+            self.name.sql(),
+            self.parent.sql(),
+            self.bound
+        )
+    }
+}
+
+fn relation(row: &Row, at: usize) -> RelationName {
+    RelationName::new(row.get::<_, String>(at), row.get::<_, String>(at + 1))
+}
+
+async fn describe(
+    source: &Session,
+    wanted: &[RelationName],
+) -> Result<Vec<Partition>, StreamError> {
+    let schemas = wanted.iter().map(|name| name.schema.as_str()).collect::<Vec<_>>();
+    let names = wanted.iter().map(|name| name.name.as_str()).collect::<Vec<_>>();
+    let rows = source.query(PARTITIONS, &[&schemas, &names]).await.map_err(Error::from);
+    let rows = rows.map_err(StreamError::source("read new partitions"))?;
+    let partition = |row: &Row| Partition {
+        name: relation(row, 0),
+        parent: relation(row, 2),
+        bound: row.get("bound"),
+        key: row.get("partition_key"),
+        is_born: row.get("is_born"),
+    };
+    Ok(rows.iter().map(partition).collect())
+}
+
+/// Makes those of these partitions whose parents the target has; the others are left out.
+/// `there`: the target's tables, to which what was made is added.
+pub(super) async fn make_partitions(
+    source: &Session,
+    target: &ConnInfo,
+    wanted: &[RelationName],
+    there: &mut HashSet<RelationName>,
+    status: &Status,
+) -> Result<BTreeMap<RelationName, Arrival>, StreamError> {
+    let mut left = describe(source, wanted).await?;
+    let mut arrived = BTreeMap::new();
+    let mut executor = executor(target);
+    // Parents first: each round makes what hangs below what is there.
+    while let Some(at) = left.iter().position(|one| there.contains(&one.parent)) {
+        let partition = left.swap_remove(at);
+        let statements = [partition.statement()];
+        let work = Work {
+            step: "make a new partition",
+            statements: &statements,
+            // It is found out anew after a crash.
+            claim: "update backlot.checkpoint set updated_at = updated_at",
+            announcement: "",
+            conclusion: "",
+            message: None,
+        };
+        let arrival = match executor.run(&work).await {
+            Ok(_) if partition.is_born => Arrival::Made,
+            Ok(_) => Arrival::Attached,
+            Err(ExecuteError::Connect(source) | ExecuteError::Lost { source, .. }) => {
+                return Err(StreamError::target("make a new partition")(source));
+            }
+            Err(error) => {
+                let cause = error.server().map_or_else(|| error.to_string(), ToString::to_string);
+                Arrival::Refused(format!("{LATER}, and the target cannot make it: {cause}"))
+            }
+        };
+        if !matches!(arrival, Arrival::Refused(_)) {
+            tracing::info!(table = %partition.name, "a new partition is followed");
+            status.note(format!("{}: a new partition of {}", partition.name, partition.parent));
+            there.insert(partition.name.clone());
+        }
+        arrived.insert(partition.name, arrival);
+    }
+    Ok(arrived)
+}
+
+fn executor(target: &ConnInfo) -> Executor {
+    Executor::new(
+        target.clone(),
+        ExecutorOptions {
+            application_name: super::run::NAME.to_owned(),
+            search_path: vec!["pg_catalog".to_owned()],
+            role: None,
+            has_own_times: false,
+            patience: PATIENCE,
+        },
+    )
+}
+
+pub(super) fn say_later(table: &RelationName, status: &Status) {
+    tracing::warn!(%table, "a new table is not followed");
+    status.note(format!(
+        "{table} came after the clone and is not followed; a new clone brings it, and \
+         `exclude:` in transforms.yaml leaves it out"
+    ));
+    status.with_table(table, |one| {
+        one.state = TableState::Stale;
+        one.reason = Some(LATER.to_owned());
+    });
+}
+
+/// Looks for new tables while the stream runs.
+pub(super) struct Lookout {
+    /// By name, and whether it is a partition.
+    seen: HashSet<(RelationName, bool)>,
+}
+
+/// What has come since the last look.
+pub(super) struct Sighted {
+    /// Tables that are not followed.
+    pub(super) later: Vec<RelationName>,
+    /// A partition has to be copied: that needs another session.
+    pub(super) has_attached: bool,
+}
+
+impl Lookout {
+    pub(super) fn new(rules: &Rules) -> Self {
+        let seen = rules.catalog.iter();
+        let seen = seen.map(|(_, table)| (table.name.clone(), table.partitioning.is_partition));
+        Self { seen: seen.collect() }
+    }
+
+    pub(super) async fn look(
+        &mut self,
+        begun: &Begun,
+        target: &ConnInfo,
+        status: &Status,
+    ) -> Result<Sighted, StreamError> {
+        let rows = begun.source.query(NAMES, &[]).await.map_err(Error::from);
+        let rows = rows.map_err(StreamError::source("look for new tables"))?;
+        let now = rows.iter().map(|row| (relation(row, 0), row.get::<_, bool>(2)));
+        let new = now.filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
+        let is_later = |name: &RelationName| begun.rules.selects(name);
+        let later = new.iter().filter(|(name, is_partition)| !is_partition && is_later(name));
+        let later = later.map(|(name, _)| name.clone()).collect();
+        let wanted = new.iter().filter(|(_, is_partition)| *is_partition);
+        let wanted = wanted.map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let mut has_attached = false;
+        if !wanted.is_empty() {
+            let partitions = describe(&begun.source, &wanted).await?;
+            let of_ours = |one: &&Partition| {
+                begun.rules.root(&one.parent).is_none_or(|root| begun.rules.is_followed(root))
+            };
+            let ours = partitions.iter().filter(of_ours).collect::<Vec<_>>();
+            has_attached = ours.iter().any(|one| !one.is_born);
+            let born = ours.iter().filter(|one| one.is_born).map(|one| one.name.clone());
+            let rows = begun.target.query(THERE, &[]).await.map_err(Error::from);
+            let rows = rows.map_err(StreamError::target("look for partitions"))?;
+            let mut there = rows.iter().map(|row| relation(row, 0)).collect::<HashSet<_>>();
+            let born = born.filter(|name| !there.contains(name)).collect::<Vec<_>>();
+            // What is refused is looked at again by the next session.
+            make_partitions(&begun.source, target, &born, &mut there, status).await?;
+        }
+        self.seen
+            .extend(new.into_iter().filter(|(_, is_partition)| !is_partition || !has_attached));
+        Ok(Sighted { later, has_attached })
+    }
+}

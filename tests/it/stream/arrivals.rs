@@ -1,0 +1,202 @@
+//! Tables of the source that came after the clone: partitions are followed, all others are named.
+
+use super::basic::{LIMIT, Pair, RULES, SCHEMA, pair};
+use crate::support::{query_strings, query_value, servers, sql, wait_for};
+use rustix::process::Signal;
+
+const EVENTS: &str = "
+    create table events (id int, at int, email text, primary key (id, at)) partition by range (at);
+    create table events_1 partition of events for values from (0) to (10);
+    create index on events (email);
+    insert into events select i, i, 'e' || i || '@corp.test' from generate_series(1, 9) i;";
+const ROWS: &str = "select id, at, tableoid::regclass::text from events order by id, at";
+
+fn rules() -> String {
+    format!("{RULES}  public.events: {{columns: {{email: email}}}}\n")
+}
+
+fn with_events(name: &str) -> Pair {
+    pair(name, &format!("{SCHEMA}{EVENTS}"), &rules())
+}
+
+fn state(pair: &Pair, relation: &str) -> Vec<Vec<String>> {
+    let state = format!(
+        "select state, coalesce(reason, '') from backlot.stream_table where relation = '{relation}'"
+    );
+    query_strings(&pair.target, &state)
+}
+
+/// No address of the source's is on the target.
+fn assert_masked(pair: &Pair) {
+    let raw = "select count(*) from events where email like '%corp.test'";
+    assert_eq!(query_value(&pair.target, raw), "0");
+    let masked = "select count(*) from events where email like '%@%'";
+    assert_eq!(
+        query_value(&pair.target, masked),
+        query_value(&pair.source, "select count(*) from events")
+    );
+}
+
+#[test]
+fn new_partitions_are_made_and_followed_from_cron() {
+    for cluster in servers() {
+        let pair =
+            super::basic::pair_on(cluster, "arrive_cron", &format!("{SCHEMA}{EVENTS}"), &rules());
+        sql(
+            &pair.source,
+            "create table events_2 partition of events for values from (10) to (20);
+             insert into events values (10, 10, 'x@corp.test'), (11, 11, 'y@corp.test');
+             create table events_3 partition of events for values from (20) to (30) partition by list (id);
+             create table events_3_a partition of events_3 for values in (20, 21);
+             create table events_3_b partition of events_3 default;
+             insert into events values (20, 20, 'a@corp.test'), (22, 22, 'b@corp.test')",
+        );
+        pair.catch_up();
+        pair.assert_rows(ROWS);
+        assert_masked(&pair);
+        assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
+        assert_eq!(state(&pair, "public.events_3_b"), [["streaming", ""]]);
+        let copies = "select count(*) from backlot.request where kind = 'resync'";
+        assert_eq!(query_value(&pair.target, copies), "0");
+        // As on the source, with the indexes of their parents.
+        let indexes = "select indexrelid::regclass::text, indisprimary from pg_index
+            where indrelid in ('events_2'::regclass, 'events_3_a'::regclass) order by 1";
+        pair.assert_rows(indexes);
+        sql(
+            &pair.source,
+            "update events set email = 'z@corp.test' where at = 11; delete from events where at = 10;
+             update events set at = 25 where id = 11",
+        );
+        pair.catch_up();
+        pair.assert_rows(ROWS);
+        pair.follow.run("verify", &[]).expect_code(0);
+    }
+}
+
+#[test]
+fn an_attached_partition_comes_with_the_rows_that_it_had() {
+    let pair = with_events("arrive_attach");
+    sql(
+        &pair.source,
+        "create table events_2 (at int not null, email text, id int not null);
+         insert into events_2 select 10 + i % 10, 'old' || i || '@corp.test', i from generate_series(100, 150) i;
+         alter table events attach partition events_2 for values from (10) to (20);
+         insert into events values (10, 10, 'new@corp.test'); delete from events where id = 120",
+    );
+    pair.catch_up();
+    pair.assert_rows(ROWS);
+    assert_masked(&pair);
+    assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
+    pair.follow.run("verify", &[]).expect_code(0);
+}
+
+#[test]
+fn a_running_stream_takes_up_new_partitions() {
+    for publication in ["", "for all tables with (publish_via_partition_root = true)"] {
+        let pair = if publication.is_empty() {
+            with_events("arrive_run")
+        } else {
+            let schema = format!("{SCHEMA}{EVENTS} create publication everything {publication}");
+            let rules = format!("{}publications: [everything]\n", rules());
+            pair(
+                "arrive_root",
+                &format!("{schema}; alter table logs replica identity full"),
+                &rules,
+            )
+        };
+        let running = pair.stream(&[]);
+        sql(&pair.source, "create table events_2 partition of events for values from (10) to (20)");
+        if publication.is_empty() {
+            // At once: the stream meets its rows before it looks for new tables.
+            sql(&pair.source, "insert into events values (10, 10, 'x@corp.test')");
+        } else {
+            let there = "select to_regclass('public.events_2') is not null";
+            wait_for("the partition", LIMIT, || query_value(&pair.target, there) == "t");
+            sql(&pair.source, "insert into events values (10, 10, 'x@corp.test')");
+        }
+        pair.wait_rows("rows of the partition", ROWS);
+        sql(
+            &pair.source,
+            "create table events_3 (id int not null, at int not null, email text);
+             insert into events_3 select i, 20 + i % 10, 'o' || i || '@corp.test' from generate_series(300, 320) i;
+             alter table events attach partition events_3 for values from (20) to (30)",
+        );
+        pair.wait_rows("rows of the attached partition", ROWS);
+        sql(&pair.source, "insert into events values (25, 25, 'y@corp.test')");
+        pair.wait_rows("later rows", ROWS);
+        assert_masked(&pair);
+        running.signal(Signal::TERM);
+        running.wait().expect_code(0);
+        pair.follow.run("verify", &[]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_partition_that_the_target_cannot_make_is_named() {
+    let schema = format!("{SCHEMA}{EVENTS} create table events_rest partition of events default");
+    let pair = pair("arrive_default", &schema, &rules());
+    sql(&pair.target, "insert into events values (15, 15, 'in the way')");
+    sql(
+        &pair.source,
+        "create table events_2 partition of events for values from (10) to (20);
+         insert into events values (10, 10, 'x@corp.test')",
+    );
+    pair.follow.catch_up().expect_code(9);
+    let told = state(&pair, "public.events_2").remove(0);
+    assert_eq!(told[0], "stale");
+    assert!(
+        told[1].contains("the target cannot make it") && told[1].contains("events_rest"),
+        "{told:?}"
+    );
+    assert!(!told[1].contains("in the way"), "{told:?}");
+}
+
+#[test]
+fn a_new_table_is_named_and_not_said_to_be_followed() {
+    let pair = pair("arrive_table", SCHEMA, RULES);
+    let create = "create table invoices (id int primary key, email text, scan bytea not null);
+        insert into invoices values (1, 'a@corp.test', 'x')";
+    sql(&pair.source, create);
+    let output = pair.follow.catch_up().expect_code(9);
+    let notes = output.stdout.lines().filter(|line| line.contains("\"note\""));
+    assert_eq!(
+        notes.filter(|line| line.contains("public.invoices came after the clone")).count(),
+        1
+    );
+    assert_eq!(output.summary()["stale"], serde_json::json!(["public.invoices"]));
+    assert_eq!(state(&pair, "public.invoices"), [["stale", "it came after the clone"]]);
+    // Also of one that somebody made on the target.
+    sql(&pair.target, "create table invoices (id int primary key, email text, scan bytea)");
+    sql(&pair.source, "insert into users (email, name) values ('n@corp.test', 'n')");
+    pair.follow.catch_up().expect_code(9);
+    pair.assert_rows("select count(*) from users");
+    let verified = pair.follow.run("verify", &[]).expect_code(0);
+    assert!(
+        verified.stdout.contains("public.invoices came after the clone"),
+        "{}",
+        verified.stdout
+    );
+    // Until it is gone.
+    sql(&pair.target, "drop table invoices");
+    sql(&pair.source, "drop table invoices");
+    pair.catch_up();
+    assert!(state(&pair, "public.invoices").is_empty());
+    // A running stream says it, too.
+    let running = pair.stream(&[]);
+    sql(&pair.source, create);
+    wait_for("the table to be named", LIMIT, || !state(&pair, "public.invoices").is_empty());
+    running.signal(Signal::TERM);
+    running.wait().expect_code(9);
+}
+
+#[test]
+fn a_new_table_that_the_rules_exclude_is_nobodys_business() {
+    let pair = pair(
+        "arrive_excluded",
+        &format!("{SCHEMA} create table etl_1 (id int)"),
+        &format!("{RULES}exclude: [public.etl_*]\n"),
+    );
+    sql(&pair.source, "create table etl_2 (id int primary key)");
+    pair.catch_up();
+    assert!(state(&pair, "public.etl_2").is_empty());
+}
