@@ -391,6 +391,7 @@ fn clone_code(error: &CloneError) -> (Code, Option<String>) {
             say("run the same command again when that is over, or leave it out by --exclude"),
         ),
         CloneError::Follow(error) => stream::follow_code(error),
+        CloneError::Bring(error) => (Code::Refused, Some(stream::bring_hint(error))),
         CloneError::Interrupted => (Code::Interrupted, say(AGAIN)),
         CloneError::Panicked => (Code::Internal, say("this is a bug in backlot: please report it")),
     }

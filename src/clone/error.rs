@@ -65,6 +65,8 @@ pub enum CloneError {
     Overtaken(Vec<String>),
     #[error(transparent)]
     Follow(#[from] FollowError),
+    #[error(transparent)]
+    Bring(#[from] super::bring::BringError),
     #[error("interrupted")]
     Interrupted,
     #[error("a worker thread panicked")]

@@ -5,6 +5,7 @@
 //! before its replacement is complete, and commits every range of rows together with the note
 //! that it is done, so that a killed clone goes on where it stopped.
 
+mod bring;
 mod carry;
 mod complaint;
 mod copy;
@@ -27,6 +28,7 @@ mod swap;
 mod toc;
 mod upstream;
 
+pub use bring::{Bring, BringError};
 pub use doctor::{DoctorOptions, Finding, FindingSeverity, examine};
 pub use error::{CloneError, Side};
 pub use literals::SchemaLiteral;

@@ -6,6 +6,7 @@ use super::complaint::messages;
 use super::error::CloneError;
 use super::options::{Options, Tools};
 use super::toc::{Entry, entry};
+use crate::catalog::RelationName;
 use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::transform::plan::{Plan, TableAction};
 use std::collections::HashSet;
@@ -97,7 +98,7 @@ pub(super) async fn left_out(
             )));
         }
         if matches!(kind.as_str(), "r" | "p" | "f" | "v" | "m" | "S") {
-            left_out.relations.push(crate::catalog::RelationName::new(&schema, &name).sql());
+            left_out.relations.push(RelationName::new(&schema, &name).sql());
             if !is_given && kind != "S" {
                 left_out.dependents.push(format!("{schema}.{name}"));
             }
@@ -141,6 +142,36 @@ pub(super) async fn dump(
         })
         .collect();
     Ok(Archive { directory, toc })
+}
+
+/// Makes these tables of the source on the target, with all that hangs on them, in one
+/// transaction. Extensions, types and functions that they need must be there.
+pub(super) async fn carry_tables(
+    (source, target): (&ConnInfo, &ConnInfo),
+    tools: &Tools,
+    tables: &[RelationName],
+) -> Result<(), CloneError> {
+    let directory =
+        scratch_dir().map_err(|source| CloneError::Tool { program: "mkdir".into(), source })?;
+    let file = directory.0.join("schema.dump");
+    let mut dump = tool(&tools.pg_dump, source, "backlot dump");
+    dump.args(["--format=custom", "--schema-only", "--no-tablespaces", "--no-security-labels"])
+        .args(["--no-publications", "--lock-wait-timeout=10s"])
+        .arg(format!("--file={}", file.display()))
+        .args(tables.iter().map(|table| format!("--table={}", table.sql())));
+    finish("pg_dump", "dumping the tables", dump).await?;
+    let mut restore = tool(&tools.pg_restore, target, RESTORE_NAME);
+    restore
+        .env("PGOPTIONS", RESTORE_OPTIONS)
+        .args(["--single-transaction", "--no-owner", "--no-privileges"])
+        .arg(database_argument(target))
+        .arg(&file);
+    finish("pg_restore", "creating the tables", restore).await
+}
+
+fn database_argument(target: &ConnInfo) -> String {
+    let name = target.dbname.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("--dbname=dbname='{name}'")
 }
 
 impl Archive {
@@ -226,10 +257,7 @@ impl Archive {
         let mut command = tool(&options.tools.pg_restore, target, RESTORE_NAME);
         command.env("PGOPTIONS", RESTORE_OPTIONS);
         command.arg(format!("--use-list={}", list_file.display()));
-        command.arg(format!(
-            "--dbname=dbname='{}'",
-            target.dbname.replace('\\', "\\\\").replace('\'', "\\'")
-        ));
+        command.arg(database_argument(target));
         if !options.with_owner {
             command.args(["--no-owner", "--no-privileges"]);
         }

@@ -35,7 +35,7 @@ pub fn evolve(spec: &Spec, catalog: &Catalog, known: &KnownColumns) -> Spec {
     for (name, columns) in known {
         let Some(id) = catalog.find(name) else { continue };
         let table = catalog.table(id);
-        let decided = columns_of(table, columns, spec);
+        let decided = columns_of(table, columns, (spec, catalog));
         match evolved.tables.iter_mut().find(|one| one.name == *name) {
             Some(one) => one.columns = decided,
             None if decided.is_empty() => {}
@@ -84,7 +84,11 @@ pub fn origin(column: &Column, table: &Table, known: &[KnownColumn]) -> Option<S
     known.iter().find(|known| known.number == old.number)?.origin.clone()
 }
 
-fn columns_of(table: &Table, known: &[KnownColumn], spec: &Spec) -> Vec<ColumnSpec> {
+fn columns_of(
+    table: &Table,
+    known: &[KnownColumn],
+    (spec, catalog): (&Spec, &Catalog),
+) -> Vec<ColumnSpec> {
     let configured = spec.tables.iter().find(|one| one.name == table.name);
     let rule_of = |name: &str| {
         configured.and_then(|one| one.columns.iter().find(|column| column.name == name))
@@ -103,7 +107,8 @@ fn columns_of(table: &Table, known: &[KnownColumn], spec: &Spec) -> Vec<ColumnSp
                 let rule = fitting(&decided.rule, &target).unwrap_or_else(|| decided.rule.clone());
                 Some(ColumnSpec { name: column.name.clone(), rule, ..decided.clone() })
             }
-            None if origin.is_some() => None,
+            // It follows what it refers to.
+            None if origin.is_some() || refers(catalog, table, column) => None,
             None => Some(ColumnSpec {
                 name: column.name.clone(),
                 place: NOWHERE,
@@ -113,6 +118,12 @@ fn columns_of(table: &Table, known: &[KnownColumn], spec: &Spec) -> Vec<ColumnSp
         }
     };
     columns.iter().filter_map(decided).collect()
+}
+
+/// True if a foreign key of the table has the column.
+fn refers(catalog: &Catalog, table: &Table, column: &Column) -> bool {
+    let mut keys = catalog.foreign_keys.iter().filter(|key| key.from == table.name);
+    keys.any(|key| key.from_columns.contains(&column.name))
 }
 
 /// The rule, or what closes the column if it does not fit; None if nothing does.

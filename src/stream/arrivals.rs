@@ -140,8 +140,8 @@ fn executor(target: &ConnInfo) -> Executor {
 pub(super) fn say_later(table: &RelationName, status: &Status) {
     tracing::warn!(%table, "a new table is not followed");
     status.note(format!(
-        "{table} came after the clone and is not followed; a new clone brings it, and \
-         `exclude:` in transforms.yaml leaves it out"
+        "{table} came after the clone and is not followed; `backlot clone resync {table}` brings it, \
+         and `exclude:` in transforms.yaml leaves it out"
     ));
     status.with_table(table, |one| {
         one.state = TableState::Stale;

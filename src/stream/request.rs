@@ -13,6 +13,7 @@ use super::run::NAME;
 use super::status::{Status, TableState};
 use crate::catalog::RelationName;
 use crate::pg::{ConnInfo, Error, Session};
+use crate::state::known_columns;
 use crate::transform::key::RootKey;
 use crossbeam_channel::Sender;
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ const TAKE: &str = "update backlot.request set state = 'taken' where request_id 
      (select r.request_id from backlot.request r where r.state = 'asked' order by r.request_id limit 1) \
      returning request_id, kind, arguments::text, \
      extract(epoch from pg_catalog.clock_timestamp() - asked_at)::float8";
+const PUT_BACK: &str = "update backlot.request set state = 'asked' where request_id = $1";
 const ANSWER: &str =
     "update backlot.request set state = $2, answer = $3::text::jsonb where request_id = $1";
 
@@ -202,6 +204,12 @@ impl Requests {
                     }
                     return Ok(());
                 }
+                Err(_) if self.has_arrived(session).await? => {
+                    // The next session knows it.
+                    session.execute(PUT_BACK, &[&request_id]).await?;
+                    drop(self.orders.send(Order::Anew));
+                    return Ok(());
+                }
                 Err(reason) => Err(reason),
             },
             _ => Err("this version of backlot does not know such a request".into()),
@@ -210,6 +218,12 @@ impl Requests {
             Ok(()) => answer(session, request_id, "done", &json!({})).await,
             Err(reason) => answer(session, request_id, "failed", &json!({"reason": reason})).await,
         }
+    }
+
+    /// True if a table has been brought since the session began.
+    async fn has_arrived(&self, session: &Session) -> Result<bool, Error> {
+        let known = known_columns(session).await?;
+        Ok(known.keys().any(|table| !self.rules.known.contains_key(table)))
     }
 
     async fn retry(&self, arguments: &Value) -> Result<(), String> {
@@ -234,7 +248,14 @@ impl Requests {
                 unit.target.to_string() == table || unit.sources.iter().any(is_part)
             });
             if named.is_empty() {
-                return Err(format!("the stream has no table {table}"));
+                let is_later = self.rules.later.iter().any(|later| later.to_string() == table);
+                return Err(if is_later {
+                    format!(
+                        "{table} came after the clone: with the source's URL, `clone resync` brings it"
+                    )
+                } else {
+                    format!("the stream has no table {table}")
+                });
             }
             found.extend(named);
         }

@@ -1,19 +1,22 @@
 //! `backlot clone resync`
 
+use super::start::source_major;
 use super::stream::{ServerArgs, supervised};
 use crate::cli::failure::Failure;
-use crate::cli::{Global, output};
-use crate::pg::{Error, Session};
+use crate::cli::{Global, environment, output};
+use crate::clone::Bring;
+use crate::pg::{ConnInfo, Error, Session};
 use crate::state::{Journal, StreamRecord, create_stream_state};
 use crate::stream::StreamError;
+use crate::transform::spec::parse_relation_name;
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub(in crate::cli) struct ResyncArgs {
-    /// The tables to copy again (schema.table)
+    /// The tables to copy again, or for the first time where they came after the clone (schema.table)
     #[arg(required = true, value_name = "TABLE")]
     tables: Vec<String>,
     #[command(flatten)]
@@ -21,6 +24,8 @@ pub(in crate::cli) struct ResyncArgs {
 }
 
 const POLL: Duration = Duration::from_millis(100);
+/// A stream that was interrupted comes back sooner.
+const ABSENCE: Duration = Duration::from_mins(1);
 const ASK: &str = "insert into backlot.request (kind, arguments) values ('resync', $1::text::jsonb) returning request_id";
 const STATE: &str =
     "select state, coalesce(answer ->> 'reason', '') from backlot.request where request_id = $1";
@@ -33,6 +38,10 @@ pub(super) async fn run(args: ResyncArgs, global: &Global) -> Result<(), Failure
     }
     create_stream_state(&target).await?;
     let tables = args.tables.iter().map(|table| qualified(table)).collect::<Vec<_>>();
+    // A running stream has the source's address; who brings a new table needs it, too.
+    if let Ok(source) = args.servers.source() {
+        bring(&source, &info, &tables).await?;
+    }
     let arguments = json!({"tables": tables}).to_string();
     let row = target.query_one(ASK, &[&arguments]).await.map_err(Error::from)?;
     let request: i64 = row.get(0);
@@ -53,12 +62,30 @@ pub(super) async fn run(args: ResyncArgs, global: &Global) -> Result<(), Failure
     output::line(&format!("copied again: {}", tables.join(", ")))
 }
 
+/// Makes tables that came after the clone, and has them followed.
+async fn bring(source: &ConnInfo, target: &ConnInfo, tables: &[String]) -> Result<(), Failure> {
+    let name = |table: &String| parse_relation_name(table);
+    let names = tables.iter().filter_map(name).collect::<Vec<_>>();
+    if let Some(bring) = Bring::look(source, target, &names).await? {
+        let tools = environment::tools(source_major(source).await?)?;
+        bring.run(&tools).await?;
+    }
+    Ok(())
+}
+
 fn qualified(table: &str) -> String {
     if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
 }
 
 async fn answered(target: &Session, request: i64) -> Result<(), Failure> {
+    let mut heard_at = Instant::now();
     loop {
+        if Journal::is_locked(target).await? {
+            heard_at = Instant::now();
+        } else if heard_at.elapsed() > ABSENCE {
+            return Err(Failure::conflict("the stream ended before it had copied the table")
+                .hint("the next stream copies it; what ended this one, its own output says"));
+        }
         let row = target.query_one(STATE, &[&request]).await.map_err(Error::from)?;
         match row.get::<_, &str>(0) {
             "done" => return Ok(()),

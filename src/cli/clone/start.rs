@@ -169,7 +169,7 @@ pub(in crate::cli) fn default_jobs() -> usize {
 }
 
 /// Which `pg_dump` will do depends on the source; that it cannot be reached is said here first.
-async fn source_major(source: &ConnInfo) -> Result<u32, Failure> {
+pub(super) async fn source_major(source: &ConnInfo) -> Result<u32, Failure> {
     let side = clone::Side::Source;
     let session = Session::connect(source, "backlot")
         .await

@@ -1,7 +1,8 @@
 //! Failures of `--follow` and of streams.
 
 use super::{AGAIN, Code, Failure, code_of, hint_of};
-use crate::clone::{FollowError, StopError};
+use crate::clone::{BringError, FollowError, StopError};
+use crate::pg::Ident;
 use crate::source::SlotError;
 use crate::source::publication::PublicationError;
 use std::error::Error as _;
@@ -107,6 +108,22 @@ impl From<StopError> for Failure {
         }
         failure.retryable = matches!(code, Code::Unreachable | Code::Timeout);
         failure
+    }
+}
+
+pub(super) fn bring_hint(error: &BringError) -> String {
+    match error {
+        BringError::Closed { .. } => {
+            "a new clone brings it: backlot clone start --follow --replace".to_owned()
+        }
+        BringError::NotFollowable { .. } => {
+            "`exclude:` in transforms.yaml leaves it out".to_owned()
+        }
+        BringError::NotPublished { table, publications } => format!(
+            "let an owner run, on the source: alter publication {} add table {}",
+            Ident(publications.first().map_or("", String::as_str)),
+            table.sql()
+        ),
     }
 }
 

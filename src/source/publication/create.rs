@@ -116,6 +116,42 @@ pub async fn create_publications(
     }
 }
 
+/// Adds tables to a slot's publications, of which the insert-only one is made if it is not there.
+/// Returns the publications that have them now.
+pub async fn add_to_publications(
+    session: &Session,
+    names: &PublicationNames,
+    plan: &PublicationPlan,
+) -> Result<Vec<String>, PublicationError> {
+    let used = names.used(plan);
+    let failed = |source: Error| PublicationError::Server { names: used.clone(), source };
+    let is_there =
+        "select exists (select from pg_catalog.pg_publication where pubname = $1::text::name)";
+    let mut statements = vec![
+        "begin".to_owned(),
+        format!("set local lock_timeout = '{LOCK_TIMEOUT}'"),
+        format!("set local statement_timeout = '{STATEMENT_TIMEOUT}'"),
+    ];
+    let both = [
+        (&names.whole, &plan.whole, "insert, update, delete, truncate"),
+        (&names.insert_only, &plan.insert_only, "insert, truncate"),
+    ];
+    for (name, tables, publish) in both.into_iter().filter(|(_, tables, _)| !tables.is_empty()) {
+        let row = session.query_one(is_there, &[name]).await;
+        let name = Ident(name);
+        if !row.map_err(|error| failed(error.into()))?.get::<_, bool>(0) {
+            statements.push(format!("create publication {name} with (publish = '{publish}')"));
+        }
+        let list = tables.iter().map(table).collect::<Vec<_>>().join(", ");
+        statements.push(format!("alter publication {name} add table {list}"));
+    }
+    statements.push("commit".to_owned());
+    let sql = statements.join(";");
+    let Err(source) = session.execute_all(&sql).await else { return Ok(used) };
+    session.execute_all("rollback").await.map_err(failed)?;
+    Err(failed(source))
+}
+
 /// Drops publications that are there.
 pub async fn drop_publications(session: &Session, names: &[String]) -> Result<(), Error> {
     for name in names {

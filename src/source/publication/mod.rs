@@ -11,7 +11,8 @@ mod named;
 mod plan;
 
 pub use create::{
-    PublicationError, PublicationNames, create_publications, drop_publications, statements,
+    PublicationError, PublicationNames, add_to_publications, create_publications,
+    drop_publications, statements,
 };
 pub use named::{NamedProblem, check_named};
 pub use plan::{

@@ -200,3 +200,108 @@ fn a_new_table_that_the_rules_exclude_is_nobodys_business() {
     pair.catch_up();
     assert!(state(&pair, "public.etl_2").is_empty());
 }
+
+const ORDERS: &str = "
+    create schema sales;
+    create table sales.orders (id bigint generated always as identity primary key,
+        buyer text not null references users (email), phone text, note text, amount numeric not null check (amount > 0));
+    create index on sales.orders (buyer);
+    insert into sales.orders (buyer, phone, note, amount)
+        select 'u' || i || '@corp.test', '+1 202 555 01' || i, 'call u' || i, i from generate_series(10, 60) i;";
+
+/// What is not masked is the source's, what is masked refers to whom it referred.
+fn assert_orders(pair: &Pair) {
+    pair.assert_rows("select o.id, o.amount, u.id, u.name from sales.orders o join users u on u.email = o.buyer order by 1");
+    pair.assert_rows("select count(*) from sales.orders");
+    let raw = "select count(*) from sales.orders where buyer like '%corp.test' or phone like '+1 202%' or note like 'call%'";
+    assert_eq!(query_value(&pair.target, raw), "0");
+    pair.assert_rows("select indexrelid::regclass::text from pg_index where indrelid = 'sales.orders'::regclass order by 1");
+    pair.assert_rows("select conname, convalidated from pg_constraint where conrelid = 'sales.orders'::regclass order by 1");
+}
+
+fn with_unique_email(name: &str) -> Pair {
+    pair(name, &format!("{SCHEMA} alter table users add unique (email)"), RULES)
+}
+
+#[test]
+fn a_new_table_is_brought_by_a_copy_from_cron() {
+    let pair = with_unique_email("bring_cron");
+    sql(&pair.source, ORDERS);
+    pair.follow.catch_up().expect_code(9);
+    pair.follow.run("resync", &["sales.orders"]).expect_code(0);
+    assert_orders(&pair);
+    assert_eq!(state(&pair, "sales.orders"), [["streaming", ""]]);
+    let change = "insert into sales.orders (buyer, amount) values ('u1@corp.test', 7);
+        update sales.orders set amount = 8 where id = 3; delete from sales.orders where id = 4";
+    sql(&pair.source, change);
+    pair.catch_up();
+    assert_orders(&pair);
+    pair.follow.run("verify", &[]).expect_code(0);
+    pair.follow.run("stop", &[]).expect_code(0);
+    let left = "select count(*) from pg_publication";
+    assert_eq!(query_value(&pair.source, left), "0");
+}
+
+#[test]
+fn a_new_table_is_brought_while_the_stream_runs() {
+    let pair = with_unique_email("bring_run");
+    let running = pair.stream(&[]);
+    // Without a key, and partitioned: of both kinds that are published in another way.
+    sql(
+        &pair.source,
+        &format!(
+            "{ORDERS} create table clicks (at int, who text) partition by range (at);
+             create table clicks_1 partition of clicks for values from (0) to (10);
+             create table clicks_2 partition of clicks for values from (10) to (20);
+             insert into clicks select i, 'u' || i || '@corp.test' from generate_series(0, 19) i"
+        ),
+    );
+    pair.follow.run("resync", &["sales.orders", "clicks"]).expect_code(0);
+    assert_orders(&pair);
+    sql(
+        &pair.source,
+        "insert into sales.orders (buyer, amount) values ('u2@corp.test', 9); insert into clicks values (5, 'x')",
+    );
+    pair.wait_rows("later clicks", "select at from clicks order by at");
+    pair.wait_rows("later orders", "select id, amount from sales.orders order by id");
+    assert_orders(&pair);
+    assert_eq!(
+        query_value(&pair.target, "select count(*) from clicks where who like '%corp%'"),
+        "0"
+    );
+    assert_eq!(state(&pair, "public.clicks_2")[0][0], "insert_only");
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+}
+
+#[test]
+fn a_new_table_that_cannot_be_brought_says_what_it_lacks() {
+    let pair = pair("bring_lacks", SCHEMA, RULES);
+    sql(
+        &pair.source,
+        "create type mood as enum ('sad', 'ok'); create table moods (id int primary key, mood mood);
+         insert into moods values (1, 'ok')",
+    );
+    let refused = pair.follow.run("resync", &["moods"]).expect_code(1);
+    assert!(refused.stderr.contains("public.mood"), "{}", refused.stderr);
+    sql(&pair.target, "create type mood as enum ('sad', 'ok')");
+    pair.follow.run("resync", &["moods"]).expect_code(0);
+    pair.assert_rows("select * from moods");
+    pair.follow.run("resync", &["no_such_table"]).expect_code(5);
+}
+
+#[test]
+fn a_new_column_that_refers_to_a_masked_one_follows_it() {
+    let pair = with_unique_email("refer_column");
+    sql(
+        &pair.source,
+        "alter table notes add column keeper text references users (email);
+         update notes set keeper = 'u' || id || '@corp.test'",
+    );
+    pair.catch_up();
+    pair.assert_rows(
+        "select n.id, u.id from notes n join users u on u.email = n.keeper order by 1",
+    );
+    let raw = "select count(*) from notes where keeper like '%corp.test'";
+    assert_eq!(query_value(&pair.target, raw), "0");
+}

@@ -1,0 +1,176 @@
+//! A table that came to the source after its clone is made on the target and followed from then
+//! on. Its rows come by a re-sync.
+
+use super::error::{CloneError, Side};
+use super::options::Tools;
+use super::run::connect;
+use super::schema::carry_tables;
+use crate::catalog::{self, Catalog, KnownColumn, RelationName, Table, TableId};
+use crate::pg::{ConnInfo, Error, Ident, Session};
+use crate::source::publication::{
+    Following, PublicationNames, add_to_publications, plan_publications, relation_identities,
+};
+use crate::state::{StreamRecord, known_columns, known_statements};
+use crate::transform::plan::is_selected;
+use crate::transform::spec::{NewColumnPolicy, parse};
+use std::collections::BTreeSet;
+use tokio_postgres::Row;
+
+const PUBLISHED: &str = "select schemaname::text, tablename::text from pg_catalog.pg_publication_tables \
+     where pubname = any ($1)";
+const THERE: &str = "select pg_catalog.to_regclass($1::text) is not null";
+const ADD_PUBLICATIONS: &str = "update backlot.stream set publications = \
+     array(select distinct name from pg_catalog.unnest(publications || $1::text[]) name order by name)";
+
+/// Why a new table is not brought.
+#[derive(Debug, thiserror::Error)]
+pub enum BringError {
+    #[error("{table} came after the clone, and `new_column: {policy}` lets nothing of it in")]
+    Closed { table: RelationName, policy: &'static str },
+    #[error("{table} cannot be followed: {reason}")]
+    NotFollowable { table: RelationName, reason: String },
+    #[error("{table} came after the clone and is in none of the publications {}", .publications.join(", "))]
+    NotPublished { table: RelationName, publications: Vec<String> },
+}
+
+/// New tables that are to be followed.
+pub struct Bring {
+    source: Session,
+    target: Session,
+    servers: (ConnInfo, ConnInfo),
+    record: StreamRecord,
+    catalog: Catalog,
+    tables: Vec<TableId>,
+}
+
+impl Bring {
+    /// Looks which of the tables came after the clone of this target; None if none did, so that
+    /// there is nothing to bring.
+    ///
+    /// # Errors
+    /// [`CloneError`], also if the configuration lets in nothing that it does not name.
+    pub async fn look(
+        source: &ConnInfo,
+        target: &ConnInfo,
+        tables: &[RelationName],
+    ) -> Result<Option<Self>, CloneError> {
+        let servers = (source.clone(), target.clone());
+        let target = connect(target, Side::Target).await?;
+        let failed = || CloneError::query("read the stream's state");
+        let Some((record, _)) = StreamRecord::read(&target).await.map_err(failed())? else {
+            return Ok(None);
+        };
+        let known = known_columns(&target).await.map_err(failed())?;
+        let unknown = tables.iter().filter(|name| !known.contains_key(*name)).collect::<Vec<_>>();
+        if known.is_empty() || unknown.is_empty() {
+            return Ok(None);
+        }
+        let source = connect(source, Side::Source).await?;
+        let failed = || CloneError::query("read the source's catalog");
+        let catalog = catalog::load(&source).await.map_err(failed())?;
+        let spec =
+            parse(&record.config, "the stream's transforms.yaml").map_err(CloneError::Config)?;
+        let new = |name: &&RelationName| {
+            let id = catalog.find(name).filter(|id| catalog.partition_root(*id) == *id)?;
+            is_selected(&spec, name).then_some(id)
+        };
+        let tables = unknown.iter().filter_map(new).collect::<Vec<_>>();
+        let Some(first) = tables.first() else { return Ok(None) };
+        let policy = match spec.defaults.new_column {
+            NewColumnPolicy::Detect => None,
+            NewColumnPolicy::Null => Some("null"),
+            NewColumnPolicy::StopTable => Some("stop_table"),
+        };
+        if let Some(policy) = policy {
+            let table = catalog.table(*first).name.clone();
+            return Err(BringError::Closed { table, policy }.into());
+        }
+        Ok(Some(Self { source, target, servers, record, catalog, tables }))
+    }
+
+    /// Publishes the tables, makes them on the target, and notes that the stream knows them. Killed
+    /// on the way, it is found by the next [`Self::look`] and goes on.
+    ///
+    /// # Errors
+    /// [`CloneError`] names the table and what it lacks.
+    pub async fn run(self, tools: &Tools) -> Result<Vec<RelationName>, CloneError> {
+        self.publish().await?;
+        for id in &self.tables {
+            self.make(*id, tools).await?;
+        }
+        let known = |id: &TableId| {
+            let table = self.catalog.table(*id);
+            known_statements(&table.name, &new_columns(table))
+        };
+        let statements = self.tables.iter().flat_map(known).collect::<Vec<_>>().join(";");
+        let noted = self.target.execute_all(&format!("begin;{statements};commit")).await;
+        noted.map_err(CloneError::query("note the new tables"))?;
+        Ok(self.tables.iter().map(|id| self.catalog.table(*id).name.clone()).collect())
+    }
+
+    /// The table and its partitions.
+    fn family(&self, id: TableId) -> Vec<TableId> {
+        let is_in = |one: &TableId| self.catalog.partition_root(*one) == id;
+        self.catalog.iter().map(|(id, _)| id).filter(is_in).collect()
+    }
+
+    async fn publish(&self) -> Result<(), CloneError> {
+        let failed = || CloneError::query("read the tables' replica identities");
+        let identities = relation_identities(&self.source, &self.catalog).await.map_err(failed())?;
+        let rows = self.source.query(PUBLISHED, &[&self.record.publications]).await;
+        let rows = rows.map_err(Error::from).map_err(failed())?;
+        let name = |row: &Row| RelationName::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
+        let published = rows.iter().map(name).collect::<BTreeSet<_>>();
+        let is_published = |id: &TableId| {
+            self.family(*id).iter().any(|one| published.contains(&self.catalog.table(*one).name))
+        };
+        let missing = self.tables.iter().filter(|id| !is_published(id)).collect::<Vec<_>>();
+        let Some(first) = missing.first() else { return Ok(()) };
+        if !self.record.owns_publications {
+            let table = self.catalog.table(**first).name.clone();
+            let publications = self.record.publications.clone();
+            return Err(BringError::NotPublished { table, publications }.into());
+        }
+        let copied = missing.iter().flat_map(|id| self.family(**id)).collect();
+        let plan = plan_publications(&self.catalog, &copied, &identities);
+        for followed in plan
+            .tables
+            .iter()
+            .filter(|one| self.catalog.find(&one.name).is_some_and(|id| copied.contains(&id)))
+        {
+            if let Following::Not { reason } = &followed.following {
+                let (table, reason) = (followed.name.clone(), reason.clone());
+                return Err(BringError::NotFollowable { table, reason }.into());
+            }
+        }
+        let names = PublicationNames::of_slot(&self.record.slot_name);
+        let used = add_to_publications(&self.source, &names, &plan).await;
+        let used = used.map_err(super::FollowError::Publication)?;
+        let noted = self.target.execute(ADD_PUBLICATIONS, &[&used]).await.map_err(Error::from);
+        noted.map_err(CloneError::query("note the publications")).map(drop)
+    }
+
+    async fn make(&self, id: TableId, tools: &Tools) -> Result<(), CloneError> {
+        let table = &self.catalog.table(id).name;
+        let failed = || CloneError::query("make the new table");
+        let row = self.target.query_one(THERE, &[&table.sql()]).await.map_err(Error::from);
+        if row.map_err(failed())?.get(0) {
+            return Ok(());
+        }
+        let schema = format!("create schema if not exists {}", Ident(&table.schema));
+        self.target.execute_all(&schema).await.map_err(failed())?;
+        let family = self.family(id);
+        let names = family.iter().map(|id| self.catalog.table(*id).name.clone());
+        let (source, target) = &self.servers;
+        carry_tables((source, target), tools, &names.collect::<Vec<_>>()).await
+    }
+}
+
+/// All of them came later: none is decided by a rule of the configuration.
+fn new_columns(table: &Table) -> Vec<KnownColumn> {
+    let mut columns = table.known_columns(|_| true);
+    for column in &mut columns {
+        column.origin = None;
+    }
+    columns
+}
