@@ -6,7 +6,7 @@ use super::options::Tools;
 use super::run::connect;
 use super::schema::carry_tables;
 use crate::catalog::{self, Catalog, KnownColumn, RelationName, Table, TableId};
-use crate::pg::{ConnInfo, Error, Ident, Session};
+use crate::pg::{ConnInfo, Error, Ident, Literal, Session};
 use crate::source::publication::{
     Following, PublicationNames, add_to_publications, plan_publications, relation_identities,
 };
@@ -93,8 +93,14 @@ impl Bring {
     ///
     /// # Errors
     /// [`CloneError`] names the table and what it lacks.
-    pub async fn run(self, tools: &Tools) -> Result<Vec<RelationName>, CloneError> {
+    pub async fn run(mut self, tools: &Tools) -> Result<Vec<RelationName>, CloneError> {
         self.publish().await?;
+        // All rows of a partition that comes from here on are sent.
+        let names = self.tables.iter().map(|id| self.catalog.table(*id).name.clone());
+        let names = names.collect::<Vec<_>>();
+        let failed = CloneError::query("read the source's catalog");
+        self.catalog = catalog::load(&self.source).await.map_err(failed)?;
+        self.tables = names.iter().filter_map(|name| self.catalog.find(name)).collect();
         for id in &self.tables {
             self.make(*id, tools).await?;
         }
@@ -102,7 +108,17 @@ impl Bring {
             let table = self.catalog.table(*id);
             known_statements(&table.name, &new_columns(table))
         };
-        let statements = self.tables.iter().flat_map(known).collect::<Vec<_>>().join(";");
+        let known = self.tables.iter().flat_map(known);
+        // Until they are copied, whoever is killed meanwhile.
+        let family = self.tables.iter().flat_map(|id| self.family(*id));
+        let stale = family.map(|id| {
+            format!(
+                "insert into backlot.stream_table (relation, state, reason, rules_hash) \
+                 values ({}, 'stale', 'it came after the clone', '') on conflict (relation) do nothing",
+                Literal(&self.catalog.table(id).name.to_string())
+            )
+        });
+        let statements = known.chain(stale).collect::<Vec<_>>().join(";");
         let noted = self.target.execute_all(&format!("begin;{statements};commit")).await;
         noted.map_err(CloneError::query("note the new tables"))?;
         Ok(self.tables.iter().map(|id| self.catalog.table(*id).name.clone()).collect())

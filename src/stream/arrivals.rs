@@ -5,8 +5,10 @@
 //! table is named and not followed.
 
 use super::begin::Begun;
+use super::bind::state_statement;
 use super::error::StreamError;
 use super::evolve::PATIENCE;
+use super::resync::INSERT_ONLY;
 use super::rules::Rules;
 use super::status::{Status, TableState};
 use crate::catalog::RelationName;
@@ -16,6 +18,8 @@ use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::Row;
 
 const PARTITIONS: &str = include_str!("sql/partitions.sql");
+const PUBLISHED: &str = "select distinct t.schemaname::text, t.tablename::text \
+     from pg_catalog.pg_publication_tables t where t.pubname = any ($1)";
 const NAMES: &str = "select n.nspname::text, c.relname::text, c.relispartition from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
      where c.relkind in ('r', 'p') and c.relpersistence = 'p' \
@@ -26,15 +30,8 @@ const THERE: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_
 /// Why a table is not followed.
 pub(super) const LATER: &str = "it came after the clone";
 
-/// What has become of a partition that the target did not have.
-pub(super) enum Arrival {
-    /// It is there, and all its rows are in the stream.
-    Made,
-    /// It is there, and has to be copied.
-    Attached,
-    /// For people.
-    Refused(String),
-}
+/// What a table is from now on, and why, for people.
+pub(super) type State = (TableState, Option<String>);
 
 struct Partition {
     name: RelationName,
@@ -78,50 +75,126 @@ async fn describe(
     Ok(rows.iter().map(partition).collect())
 }
 
-/// Makes those of these partitions whose parents the target has; the others are left out.
-/// `there`: the target's tables, to which what was made is added.
-pub(super) async fn make_partitions(
-    source: &Session,
-    target: &ConnInfo,
-    wanted: &[RelationName],
-    there: &mut HashSet<RelationName>,
-    status: &Status,
-) -> Result<BTreeMap<RelationName, Arrival>, StreamError> {
-    let mut left = describe(source, wanted).await?;
-    let mut arrived = BTreeMap::new();
-    let mut executor = executor(target);
-    // Parents first: each round makes what hangs below what is there.
-    while let Some(at) = left.iter().position(|one| there.contains(&one.parent)) {
-        let partition = left.swap_remove(at);
-        let statements = [partition.statement()];
-        let work = Work {
-            step: "make a new partition",
-            statements: &statements,
-            // It is found out anew after a crash.
-            claim: "update backlot.checkpoint set updated_at = updated_at",
-            announcement: "",
-            conclusion: "",
-            message: None,
-        };
-        let arrival = match executor.run(&work).await {
-            Ok(_) if partition.is_born => Arrival::Made,
-            Ok(_) => Arrival::Attached,
-            Err(ExecuteError::Connect(source) | ExecuteError::Lost { source, .. }) => {
-                return Err(StreamError::target("make a new partition")(source));
-            }
-            Err(error) => {
-                let cause = error.server().map_or_else(|| error.to_string(), ToString::to_string);
-                Arrival::Refused(format!("{LATER}, and the target cannot make it: {cause}"))
-            }
-        };
-        if !matches!(arrival, Arrival::Refused(_)) {
-            tracing::info!(table = %partition.name, "a new partition is followed");
-            status.note(format!("{}: a new partition of {}", partition.name, partition.parent));
-            there.insert(partition.name.clone());
-        }
-        arrived.insert(partition.name, arrival);
+/// What the stream brings of tables.
+pub(super) struct Published {
+    all: HashSet<RelationName>,
+    insert_only: HashSet<RelationName>,
+}
+
+impl Published {
+    pub(super) async fn read(
+        source: &Session,
+        publications: &[String],
+    ) -> Result<Self, StreamError> {
+        Ok(Self {
+            all: names(source, PUBLISHED, publications).await?,
+            insert_only: names(source, INSERT_ONLY, publications).await?,
+        })
     }
-    Ok(arrived)
+
+    /// Of a table, of which nothing is missing: by its own name or that of a table above it.
+    fn state(&self, family: &[RelationName]) -> State {
+        let is_in = |tables: &HashSet<RelationName>| family.iter().any(|one| tables.contains(one));
+        if !is_in(&self.all) {
+            let reason = format!("{LATER}, and no publication of the stream has it");
+            (TableState::Stale, Some(reason))
+        } else if is_in(&self.insert_only) {
+            (TableState::InsertOnly, Some("it has no replica identity".to_owned()))
+        } else {
+            (TableState::Streaming, None)
+        }
+    }
+
+    /// Of a table that may have had rows that the stream did not bring.
+    pub(super) fn to_copy(&self, family: &[RelationName]) -> State {
+        match self.state(family) {
+            not_published @ (TableState::Stale, _) => not_published,
+            _ => (TableState::Resyncing, Some(LATER.to_owned())),
+        }
+    }
+}
+
+/// Tables of these publications.
+pub(super) async fn names(
+    source: &Session,
+    sql: &str,
+    publications: &[String],
+) -> Result<HashSet<RelationName>, StreamError> {
+    let rows = source.query(sql, &[&publications]).await.map_err(Error::from);
+    let rows = rows.map_err(StreamError::source("read the publications"))?;
+    Ok(rows.iter().map(|row| relation(row, 0)).collect())
+}
+
+/// Makes partitions on the target, each in a transaction with the state that it has from then on.
+pub(super) struct Maker<'m> {
+    pub(super) source: &'m Session,
+    pub(super) target: &'m ConnInfo,
+    pub(super) published: &'m Published,
+    pub(super) status: &'m Status,
+    /// The target's tables.
+    pub(super) there: HashSet<RelationName>,
+}
+
+impl Maker<'_> {
+    /// Makes those of these partitions whose parents the target has; the others are left out.
+    /// `missed`: some rows of these may have been passed over.
+    pub(super) async fn make(
+        &mut self,
+        wanted: &[RelationName],
+        missed: &HashSet<RelationName>,
+    ) -> Result<BTreeMap<RelationName, State>, StreamError> {
+        let mut left = describe(self.source, wanted).await?;
+        let parents = left.iter().map(|one| (one.name.clone(), one.parent.clone()));
+        let parents = parents.collect::<BTreeMap<_, _>>();
+        let mut states = BTreeMap::new();
+        let mut executor = executor(self.target);
+        // Parents first: each round makes what hangs below what is there.
+        while let Some(at) = left.iter().position(|one| self.there.contains(&one.parent)) {
+            let partition = left.swap_remove(at);
+            let above = |name: &RelationName| parents.get(name).cloned();
+            let family = std::iter::successors(Some(partition.name.clone()), above);
+            let family = family.collect::<Vec<_>>();
+            let is_whole = partition.is_born && !missed.contains(&partition.name);
+            let state = if is_whole {
+                self.published.state(&family)
+            } else {
+                self.published.to_copy(&family)
+            };
+            let mut statements = vec![partition.statement()];
+            if partition.key.is_none() {
+                statements.push(state_statement(&partition.name, state.0, state.1.as_deref(), ""));
+            }
+            let work = Work {
+                step: "make a new partition",
+                statements: &statements,
+                // It is found out anew after a crash.
+                claim: "update backlot.checkpoint set updated_at = updated_at",
+                announcement: "",
+                conclusion: "",
+                message: None,
+            };
+            let state = match executor.run(&work).await {
+                Ok(_) => {
+                    let (name, parent) = (&partition.name, &partition.parent);
+                    tracing::info!(table = %name, "a new partition is followed");
+                    self.status.note(format!("{name}: a new partition of {parent}"));
+                    self.there.insert(name.clone());
+                    state
+                }
+                Err(ExecuteError::Connect(source) | ExecuteError::Lost { source, .. }) => {
+                    return Err(StreamError::target("make a new partition")(source));
+                }
+                Err(error) => {
+                    let cause =
+                        error.server().map_or_else(|| error.to_string(), ToString::to_string);
+                    let reason = format!("{LATER}, and the target cannot make it: {cause}");
+                    (TableState::Stale, Some(reason))
+                }
+            };
+            states.insert(partition.name, state);
+        }
+        Ok(states)
+    }
 }
 
 fn executor(target: &ConnInfo) -> Executor {
@@ -196,10 +269,13 @@ impl Lookout {
             let born = ours.iter().filter(|one| one.is_born).map(|one| one.name.clone());
             let rows = begun.target.query(THERE, &[]).await.map_err(Error::from);
             let rows = rows.map_err(StreamError::target("look for partitions"))?;
-            let mut there = rows.iter().map(|row| relation(row, 0)).collect::<HashSet<_>>();
+            let there = rows.iter().map(|row| relation(row, 0)).collect::<HashSet<_>>();
             let born = born.filter(|name| !there.contains(name)).collect::<Vec<_>>();
+            let source = &begun.source;
+            let published = Published::read(source, &begun.record.publications).await?;
+            let mut maker = Maker { source, target, published: &published, status, there };
             // What is refused is looked at again by the next session.
-            make_partitions(&begun.source, target, &born, &mut there, status).await?;
+            maker.make(&born, &HashSet::new()).await?;
         }
         self.seen
             .extend(new.into_iter().filter(|(_, is_partition)| !is_partition || !has_attached));

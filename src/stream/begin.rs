@@ -1,14 +1,13 @@
 //! Before a session: is everything as the stream left it?
 
-use super::arrivals::{Arrival, LATER, make_partitions, say_later};
+use super::arrivals::{LATER, Maker, Published, State, names, say_later};
 use super::bind::{check_identity, state_statement};
 use super::error::StreamError;
 use super::options::{Options, Outcome};
-use super::resync::INSERT_ONLY;
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::{Status, TableState};
-use crate::catalog::RelationName;
+use crate::catalog::{RelationKind, RelationName};
 use crate::pg::{ConnInfo, Error, Literal, Lsn, Session};
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
@@ -34,8 +33,6 @@ const SENDERS: &str = "select distinct t.schemaname::text, t.tablename::text fro
      join pg_catalog.pg_namespace n on n.nspname = t.schemaname \
      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename \
      where t.pubname = any ($1) and c.relkind = 'p'";
-const PUBLISHED: &str = "select distinct t.schemaname::text, t.tablename::text \
-     from pg_catalog.pg_publication_tables t where t.pubname = any ($1)";
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
@@ -116,20 +113,6 @@ pub(super) async fn begin(
         begun.target.execute(SET_CONFIG, &[&config]).await.map_err(Error::from).map_err(failed())?;
     }
     Ok(begun)
-}
-
-/// Tables of these publications.
-async fn names(
-    source: &Session,
-    sql: &str,
-    publications: &[String],
-) -> Result<HashSet<RelationName>, StreamError> {
-    let rows = source.query(sql, &[&publications]).await.map_err(Error::from);
-    let rows = rows.map_err(StreamError::source("read the publications"))?;
-    let name = |row: &tokio_postgres::Row| {
-        RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
-    };
-    Ok(rows.iter().map(name).collect())
 }
 
 /// One stream a target. A backend that served us before and has not noticed that its connection
@@ -218,55 +201,46 @@ impl Begun {
         Ok(writes)
     }
 
-    /// What tables are from now on that no state is known of: partitions that came later.
+    /// What tables are from now on that came later. `new`: of which no state is known. `refused`:
+    /// partitions that the target could not make before.
     async fn arrive(
         &self,
-        new: &[RelationName],
+        (new, refused): (&[RelationName], HashSet<RelationName>),
         target: &ConnInfo,
         columns: &mut HashMap<RelationName, HashSet<String>>,
         status: &Status,
-    ) -> Result<HashMap<RelationName, (TableState, Option<String>)>, StreamError> {
-        if new.is_empty() {
-            return Ok(HashMap::new());
+    ) -> Result<BTreeMap<RelationName, State>, StreamError> {
+        if new.is_empty() && refused.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        let published = names(&self.source, PUBLISHED, &self.record.publications).await?;
-        let insert_only = names(&self.source, INSERT_ONLY, &self.record.publications).await?;
-        let mut there = columns.keys().cloned().collect::<HashSet<_>>();
+        let source = &self.source;
+        let published = Published::read(source, &self.record.publications).await?;
+        let there = columns.keys().cloned().collect::<HashSet<_>>();
         let above = |name: &RelationName| self.rules.with_parents(name);
-        let missing = new.iter().flat_map(above).filter(|name| !there.contains(name));
-        let missing = missing.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
-        let made = make_partitions(&self.source, target, &missing, &mut there, status).await?;
-        let mut arrived = HashMap::new();
+        let missing = new.iter().chain(&refused).flat_map(above);
+        let missing = missing.filter(|name| !there.contains(name)).collect::<BTreeSet<_>>();
+        let missing = missing.into_iter().collect::<Vec<_>>();
+        let mut maker = Maker { source, target, published: &published, status, there };
+        let mut arrived = maker.make(&missing, &refused).await?;
         for name in new {
             let family = self.rules.with_parents(name);
-            let is_in =
-                |tables: &HashSet<RelationName>| family.iter().any(|one| tables.contains(one));
-            let (state, reason) = match made.get(name) {
-                Some(Arrival::Refused(reason)) => (TableState::Stale, Some(reason.clone())),
-                _ if !there.contains(name) => {
+            arrived.entry(name.clone()).or_insert_with(|| {
+                if maker.there.contains(name) {
+                    // Somebody else made it there.
+                    published.to_copy(&family)
+                } else {
                     (TableState::Stale, Some("the target does not have it".to_owned()))
                 }
-                _ if !is_in(&published) => {
-                    let reason = format!("{LATER}, and no publication of the stream has it");
-                    (TableState::Stale, Some(reason))
-                }
-                Some(Arrival::Attached) => {
-                    (TableState::Resyncing, Some("it was attached after the clone".to_owned()))
-                }
-                _ if is_in(&insert_only) => {
-                    (TableState::InsertOnly, Some("it has no replica identity".to_owned()))
-                }
-                Some(Arrival::Made) | None => (TableState::Streaming, None),
-            };
+            });
             if let Some(of_root) = family.last().and_then(|root| columns.get(root)).cloned() {
                 columns.entry(name.clone()).or_insert(of_root);
             }
-            arrived.insert(name.clone(), (state, reason));
         }
         Ok(arrived)
     }
 
-    /// Statements that forget tables that neither side has any more.
+    /// Statements that forget tables that neither side has any more, and new partitioned tables
+    /// that are followed by now: their partitions have states of their own.
     fn forget_gone(
         &self,
         stored: &BTreeMap<String, (TableState, Option<String>, String)>,
@@ -274,7 +248,14 @@ impl Begun {
     ) -> String {
         let source = self.rules.catalog.iter().map(|(_, table)| table.name.to_string());
         let there = source.chain(columns.keys().map(ToString::to_string)).collect::<HashSet<_>>();
-        let gone = stored.keys().filter(|name| !there.contains(*name));
+        let is_taken = |name: &String| {
+            self.rules.catalog.iter().any(|(_, table)| {
+                table.kind == RelationKind::Partitioned
+                    && table.name.to_string() == *name
+                    && !self.rules.later.contains(&table.name)
+            })
+        };
+        let gone = stored.keys().filter(|name| !there.contains(*name) || is_taken(name));
         let statement = |name: &String| {
             format!("delete from backlot.stream_table where relation = {};", Literal(name))
         };
@@ -301,7 +282,15 @@ impl Begun {
         let new = self.rules.followed().map(|(table, _)| &table.name);
         let new = new.filter(|name| !stored.contains_key(&name.to_string())).cloned();
         let new = new.collect::<Vec<_>>();
-        let arrived = self.arrive(&new, target, &mut columns, status).await?;
+        let is_refused = |name: &&RelationName| {
+            let state = stored.get(&name.to_string()).map(|(state, _, _)| *state);
+            state == Some(TableState::Stale)
+                && !columns.contains_key(*name)
+                && self.rules.with_parents(name).len() > 1
+        };
+        let refused = self.rules.followed().map(|(table, _)| &table.name).filter(is_refused);
+        let refused = refused.cloned().collect();
+        let mut arrived = self.arrive((&new, refused), target, &mut columns, status).await?;
         for name in &self.rules.later {
             let is_told =
                 stored.get(&name.to_string()).is_some_and(|one| one.0 == TableState::Stale);
@@ -319,14 +308,18 @@ impl Begun {
             let is_there = |name: &str| there.is_none_or(|there| there.contains(name));
             let hash = plan.rules_hash(table, is_there);
             let known = stored.get(&table.name.to_string());
-            let (state, reason) = match known {
-                None => arrived.get(&table.name).cloned().unwrap_or_default(),
-                Some((TableState::Streaming | TableState::InsertOnly, _, old)) if *old != hash => {
+            let (state, reason) = match (arrived.remove(&table.name), known) {
+                (Some(arrived), _) => arrived,
+                (None, None) => (TableState::Stale, Some(LATER.to_owned())),
+                (None, Some((TableState::Streaming | TableState::InsertOnly, _, old)))
+                    if !old.is_empty() && *old != hash =>
+                {
                     (TableState::Resyncing, Some("its rules have changed".to_owned()))
                 }
-                Some((state, reason, _)) => (*state, reason.clone()),
+                (None, Some((state, reason, _))) => (*state, reason.clone()),
             };
-            if known.is_none_or(|(before, _, _)| *before != state) {
+            // Without a hash: it was made while the stream ran.
+            if known.is_none_or(|(before, _, old)| *before != state || old.is_empty()) {
                 writes += &state_statement(&table.name, state, reason.as_deref(), &hash);
                 writes.push(';');
             }

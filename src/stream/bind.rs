@@ -326,7 +326,13 @@ impl Binder {
     fn write_down(&mut self, rules: &[(RelationName, String)]) -> Result<(), BindError> {
         for (relation, hash) in rules {
             if !self.states.contains_key(relation) {
-                let sql = state_statement(relation, TableState::Streaming, None, hash);
+                // One that was made while the stream ran has a state already.
+                let sql = format!(
+                    "insert into backlot.stream_table (relation, state, rules_hash) values ({}, 'streaming', {}) \
+                     on conflict (relation) do update set rules_hash = excluded.rules_hash",
+                    Literal(&relation.to_string()),
+                    Literal(hash)
+                );
                 self.target.simple(&sql).map_err(BindError::Target)?;
                 self.set_state(relation, TableState::Streaming, None);
             }

@@ -83,11 +83,50 @@ fn an_attached_partition_comes_with_the_rows_that_it_had() {
          alter table events attach partition events_2 for values from (10) to (20);
          insert into events values (10, 10, 'new@corp.test'); delete from events where id = 120",
     );
+    // Its leaves were made as partitions, of what was none of the tree.
+    sql(
+        &pair.source,
+        "create table events_3 (id int not null, at int not null, email text) partition by list (id);
+         create table events_3_a partition of events_3 default;
+         insert into events_3 values (30, 20, 'before@corp.test');
+         alter table events attach partition events_3 for values from (20) to (30);
+         insert into events values (31, 21, 'after@corp.test')",
+    );
+    // All in one transaction.
+    sql(
+        &pair.source,
+        "begin; create table events_4 (id int not null, at int not null, email text);
+         insert into events_4 values (40, 30, 'inside@corp.test');
+         alter table events attach partition events_4 for values from (30) to (40); commit",
+    );
     pair.catch_up();
     pair.assert_rows(ROWS);
     assert_masked(&pair);
-    assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
+    for relation in ["public.events_2", "public.events_3_a", "public.events_4"] {
+        assert_eq!(state(&pair, relation), [["streaming", ""]]);
+    }
     pair.follow.run("verify", &[]).expect_code(0);
+}
+
+#[test]
+fn a_partition_without_rows_yet_is_made_while_the_stream_runs() {
+    let pair = with_events("arrive_empty");
+    let running = pair.stream(&[]);
+    sql(&pair.source, "create table events_2 partition of events for values from (10) to (20)");
+    let there = "select to_regclass('public.events_2') is not null";
+    wait_for("the partition", LIMIT, || query_value(&pair.target, there) == "t");
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+    sql(&pair.source, "insert into events values (10, 10, 'x@corp.test')");
+    pair.catch_up();
+    pair.assert_rows(ROWS);
+    assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
+    // Nothing was copied for it.
+    let hash =
+        "select rules_hash <> '' from backlot.stream_table where relation = 'public.events_2'";
+    assert_eq!(query_value(&pair.target, hash), "t");
+    let copies = "select count(*) from backlot.request where kind = 'resync'";
+    assert_eq!(query_value(&pair.target, copies), "0");
 }
 
 #[test]
@@ -149,6 +188,11 @@ fn a_partition_that_the_target_cannot_make_is_named() {
         "{told:?}"
     );
     assert!(!told[1].contains("in the way"), "{told:?}");
+    // Once it can, nothing of it is missing.
+    sql(&pair.target, "delete from events where id = 15");
+    pair.catch_up();
+    pair.assert_rows(ROWS);
+    assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
 }
 
 #[test]
