@@ -200,9 +200,16 @@ impl Archive {
     ) -> Result<(), CloneError> {
         let entries = self.toc.iter().filter(|entry| !entry.is_event_trigger);
         let missing = self.missing(entries.collect(), source, resumed).await?;
-        let mut command = self.restore(options, target, missing)?;
-        command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
-        finish("pg_restore", "building indexes and constraints", command).await
+        // A key of a partitioned table can be referred to once all its partitions' indexes are
+        // attached, which a parallel pg_restore does not wait for. Foreign keys may have comments.
+        let is_late = |entry: &&Entry| matches!(entry.kind.as_str(), "FK CONSTRAINT" | "COMMENT");
+        let (late, early) = missing.into_iter().partition::<Vec<_>, _>(is_late);
+        for entries in [early, late].into_iter().filter(|entries| !entries.is_empty()) {
+            let mut command = self.restore(options, target, entries)?;
+            command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
+            finish("pg_restore", "building indexes and constraints", command).await?;
+        }
+        Ok(())
     }
 
     /// Event triggers, which would fire at whatever is changed after them (`pg_restore` by itself

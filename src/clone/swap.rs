@@ -128,10 +128,12 @@ async fn rename(
     old: &str,
 ) -> Result<Vec<String>, Error> {
     let ender = maintenance(target).await?;
-    // The clone's sessions are ours only as long as it has its own name.
+    // The clone's sessions are ours only as long as it has its own name. Autovacuum's workers have no
+    // role; the rename itself ends them (procarray.c `CountOtherDBBackends`), we may not.
     let end_sessions = "select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a \
          join pg_catalog.pg_database d on d.oid = a.datid \
-         where (a.datid = $1 or d.datname = $2) and a.pid <> pg_catalog.pg_backend_pid()";
+         where (a.datid = $1 or d.datname = $2) and a.pid <> pg_catalog.pg_backend_pid() \
+         and a.usesysid is not null";
     let oid = "select oid from pg_catalog.pg_database where datname = $1";
     let oid: u32 = ender.query_one(oid, &[&target.dbname]).await?.get(0);
     let ending = async {
