@@ -29,6 +29,8 @@ impl Site {
                 .with("max_wal_size", "16GB")
                 .with("max_replication_slots", "60")
                 .with("max_wal_senders", "60")
+                // By default a subscription made soon after another's start waits for 5 s.
+                .with("wal_retrieve_retry_interval", "10ms")
                 .with("autovacuum", "off");
             let data_dir = scratch.join(name);
             let mut server = Server::init(&binaries, &data_dir, options).unwrap();

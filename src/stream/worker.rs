@@ -32,14 +32,12 @@ pub(super) enum Work {
 
 /// The answer to one [`Work`].
 pub(super) enum Done {
-    Applied,
+    /// A group that was applied comes back, for its buffers.
+    Applied(Option<Box<Group>>),
     /// A retry failed, or a lock was not to be had; the stream goes on.
     Refused(String),
     /// The thread has ended.
-    Failed {
-        error: ApplyError,
-        commit_lsn: Lsn,
-    },
+    Failed { error: ApplyError, commit_lsn: Lsn },
 }
 
 pub(super) struct Worker {
@@ -68,7 +66,7 @@ impl Worker {
             let is_asked = next.is_some();
             let outcome = match next {
                 Some(work) => self.work(work),
-                None => Ok(Done::Applied),
+                None => Ok(Done::Applied(None)),
             };
             let outcome = outcome.and_then(|outcome| {
                 if asked_at.elapsed() >= ASK_EVERY {
@@ -104,6 +102,7 @@ impl Worker {
                 let applied = self.applier.apply(&group, &route)?;
                 self.status.count_apply_time(begun_at.elapsed());
                 self.count(&group, &applied);
+                return Ok(Done::Applied(Some(group)));
             }
             Work::Advance(lsn) => {
                 self.applier.advance(lsn)?;
@@ -133,7 +132,7 @@ impl Worker {
             Work::Close => self.applier.close_opened()?,
             Work::Settle => self.settle()?,
         }
-        Ok(Done::Applied)
+        Ok(Done::Applied(None))
     }
 
     fn settle(&mut self) -> Result<(), ApplyError> {

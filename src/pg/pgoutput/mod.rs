@@ -13,7 +13,7 @@ mod tuple;
 mod tests;
 
 pub use decode::Decoder;
-pub use tuple::{Columns, Datum, Tuple};
+pub use tuple::{Columns, Datum, Kinds, Tuple};
 
 use crate::pg::{Lsn, Oid};
 use std::fmt;

@@ -27,11 +27,59 @@ impl fmt::Debug for Datum<'_> {
     }
 }
 
+/// Which kinds of values a tuple may hold: never fewer than it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    const UNCHANGED: u8 = 1;
+    const TEXT: u8 = 2;
+    const BINARY: u8 = 4;
+
+    pub fn of(datum: Datum<'_>) -> Self {
+        match datum {
+            Datum::Null => Self(0),
+            Datum::Unchanged => Self(Self::UNCHANGED),
+            Datum::Text(_) => Self(Self::TEXT),
+            Datum::Binary(_) => Self(Self::BINARY),
+        }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Of a column, by its kind byte.
+    fn of_byte(kind: u8) -> Self {
+        Self(match kind {
+            b'u' => Self::UNCHANGED,
+            b't' => Self::TEXT,
+            b'b' => Self::BINARY,
+            _ => 0,
+        })
+    }
+
+    pub fn has_unchanged(self) -> bool {
+        self.0 & Self::UNCHANGED != 0
+    }
+
+    pub fn has_text(self) -> bool {
+        self.0 & Self::TEXT != 0
+    }
+
+    pub fn has_binary(self) -> bool {
+        self.0 & Self::BINARY != 0
+    }
+}
+
 /// A row: for each column a kind byte (`n`, `u`, `t`, `b`) and, for the latter two, length and
 /// bytes. The bytes are well-formed: whoever makes a `Tuple` has walked them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tuple<'a> {
     count: u16,
+    kinds: Kinds,
     bytes: &'a [u8],
 }
 
@@ -45,21 +93,31 @@ impl<'a> Tuple<'a> {
     /// The tuple of `count` columns at the start of `bytes`, and what is behind it.
     pub fn split(count: u16, bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut at = 0;
+        let mut kinds = Kinds::default();
         for _ in 0..count {
-            at += column_length(bytes.get(at..)?)?;
+            let column = bytes.get(at..)?;
+            kinds = kinds.and(Kinds::of_byte(*column.first()?));
+            at += column_length(column)?;
         }
         let (tuple, rest) = bytes.split_at_checked(at)?;
-        Some((Self { count, bytes: tuple }, rest))
+        Some((Self { count, kinds, bytes: tuple }, rest))
     }
 
     /// The tuple that is all of `bytes`, which the caller made or walked before.
-    pub(crate) fn walked(count: u16, bytes: &'a [u8]) -> Self {
-        debug_assert!(Self::split(count, bytes).is_some_and(|(_, rest)| rest.is_empty()));
-        Self { count, bytes }
+    pub(crate) fn walked(count: u16, kinds: Kinds, bytes: &'a [u8]) -> Self {
+        debug_assert!(
+            Self::split(count, bytes)
+                .is_some_and(|(tuple, rest)| rest.is_empty() && tuple.kinds.0 & !kinds.0 == 0)
+        );
+        Self { count, kinds, bytes }
     }
 
     pub fn column_count(&self) -> u16 {
         self.count
+    }
+
+    pub fn kinds(&self) -> Kinds {
+        self.kinds
     }
 
     /// The columns as they stand on the wire, without the count.

@@ -163,8 +163,11 @@ impl Net {
             Operation::Update { old, new } => {
                 let key = old.unwrap_or(new);
                 let is_sent = |value: Datum<'_>| value != Datum::Unchanged;
-                if same_key(table, rows.tuple(key), rows.tuple(new))
-                    && key_values(table, rows.tuple(key)).all(is_sent)
+                let is_same = old.is_none() || same_key(table, rows.tuple(key), rows.tuple(new));
+                let key_tuple = rows.tuple(key);
+                if is_same
+                    && (!key_tuple.kinds().has_unchanged()
+                        || key_values(table, key_tuple).all(is_sent))
                 {
                     self.update(rows, table, key, new)
                 } else {
@@ -233,7 +236,7 @@ impl Net {
     /// `new` over `older`; None if that would be one layer too many.
     fn lay(&mut self, rows: &MaskedRows, older: Layer, new: MaskedRow) -> Option<Layer> {
         let is_unchanged = |datum: Datum<'_>| datum == Datum::Unchanged;
-        if !rows.tuple(new).columns().any(is_unchanged) {
+        if !rows.tuple(new).kinds().has_unchanged() {
             return Some(Layer { row: new, under: None, depth: 0 });
         }
         let mut pairs = rows.tuple(older.row).columns().zip(rows.tuple(new).columns());

@@ -20,6 +20,16 @@ pub struct Group {
     pub extent: Extent,
 }
 
+impl Group {
+    /// Empties it and keeps its buffers.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.tables.clear();
+        self.changes.clear();
+        self.transactions.clear();
+    }
+}
+
 /// Whether the group stands for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {

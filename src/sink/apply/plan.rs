@@ -6,7 +6,7 @@ use super::fold::{Layer, Net, NetChange, key_values};
 use super::row::value;
 use super::statement::is_key;
 use crate::pg::Format;
-use crate::pg::pgoutput::Datum;
+use crate::pg::pgoutput::{Datum, Kinds};
 use crate::transform::{MaskedRow, MaskedRows};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,11 @@ pub(super) fn plan(rows: &MaskedRows, table: &BoundTable, net: &Net) -> Plan {
         match change {
             NetChange::Delete { key } => plan.deletes.push(key),
             NetChange::Insert(layer) => plan.inserts.push(layer),
+            NetChange::Update { key, new }
+                if new.single().is_some_and(|row| !rows.tuple(row).kinds().has_unchanged()) =>
+            {
+                complete.push((key, new));
+            }
             NetChange::Update { key, new } => {
                 net.values(rows, new, &mut values);
                 if values.iter().all(|value| *value != Datum::Unchanged) {
@@ -81,27 +86,24 @@ pub(super) fn common_format(
     net: &Net,
     inserts: &[Layer],
 ) -> Option<Format> {
-    let (mut has_text, mut has_binary) = (false, false);
+    let mut kinds = Kinds::default();
     let mut values = Vec::new();
-    let mut note = |value: Datum<'_>| match value {
-        Datum::Text(_) => has_text = true,
-        Datum::Binary(_) => has_binary = true,
-        Datum::Null | Datum::Unchanged => {}
-    };
     let is_whole = table.columns.iter().all(|column| column.is_written);
     for layer in inserts {
         if let (Some(row), true) = (layer.single(), is_whole) {
-            rows.tuple(row).columns().for_each(&mut note);
+            kinds = kinds.and(rows.tuple(row).kinds());
         } else if let Some(row) = layer.single() {
             let columns = rows.tuple(row).columns().zip(&table.columns);
-            columns.filter(|(_, column)| column.is_written).for_each(|(value, _)| note(value));
+            let written = columns.filter(|(_, column)| column.is_written);
+            kinds = written.fold(kinds, |kinds, (value, _)| kinds.and(Kinds::of(value)));
         } else {
             net.values(rows, *layer, &mut values);
             let columns = values.iter().zip(&table.columns);
-            columns.filter(|(_, column)| column.is_written).for_each(|(value, _)| note(*value));
+            let written = columns.filter(|(_, column)| column.is_written);
+            kinds = written.fold(kinds, |kinds, (value, _)| kinds.and(Kinds::of(*value)));
         }
     }
-    match (has_text, has_binary) {
+    match (kinds.has_text(), kinds.has_binary()) {
         (true, true) => None,
         (true, false) => Some(Format::Text),
         (false, _) => Some(Format::Binary),

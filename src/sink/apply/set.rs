@@ -195,11 +195,16 @@ impl Sets {
         let mut old = Vec::new();
         for (key, layer) in updates {
             net.values(rows, *layer, &mut new);
-            old.clear();
-            old.extend(rows.tuple(*key).columns());
+            // Where the key has not changed, it is most often the new row that says it.
+            let is_one_row = layer.single() == Some(*key);
+            if !is_one_row {
+                old.clear();
+                old.extend(rows.tuple(*key).columns());
+            }
             let mut place = 0;
             self.push(at, &positions, |position| {
-                let from = if (set_count..key_end).contains(&place) { &old } else { &new };
+                let is_key = !is_one_row && (set_count..key_end).contains(&place);
+                let from = if is_key { &old } else { &new };
                 place += 1;
                 value(from, position)
             })?;

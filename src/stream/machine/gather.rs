@@ -1,7 +1,7 @@
 //! The group that is being gathered.
 
 use super::relation::Slot;
-use super::{MachineError, RowChange, mark};
+use super::{GROUP_BYTES, MachineError, RowChange, mark};
 use crate::pg::pgoutput::OldTuple;
 use crate::sink::apply::{
     BoundTable, Change, CommitPoint, Extent, Group, Operation, TransactionMark,
@@ -122,9 +122,24 @@ pub(super) struct Gathered {
     /// When the first of its transactions was complete.
     pub(super) since: Duration,
     statement: u32,
+    /// Groups that were applied: fresh memory costs a page fault every 4 KiB, row or no row.
+    spent: Vec<Group>,
 }
 
+/// As many as can be under way: one is written, one waits.
+const SPENT_GROUPS: usize = 2;
+/// A buffer that one large row made larger than this is let go.
+const SPENT_BYTES: usize = 2 * GROUP_BYTES;
+
 impl Gathered {
+    /// Takes back a group that was applied.
+    pub(super) fn reuse(&mut self, mut group: Group) {
+        if self.spent.len() < SPENT_GROUPS && group.rows.capacity() <= SPENT_BYTES {
+            group.clear();
+            self.spent.push(group);
+        }
+    }
+
     /// True if no transaction is complete in it.
     pub(super) fn is_empty(&self) -> bool {
         self.marks.is_empty()
@@ -177,7 +192,8 @@ impl Gathered {
 
     /// Moves the changes from `first_change` on into others.
     pub(super) fn split_off(&mut self, first_change: usize) -> Self {
-        let mut rest = Self { statement: self.statement, ..Self::default() };
+        let spent = std::mem::take(&mut self.spent);
+        let mut rest = Self { statement: self.statement, spent, ..Self::default() };
         for change in self.changes.list.drain(first_change..) {
             if let Some(table) = self.changes.tables.get(change.table as usize) {
                 rest.changes.copy(&self.changes.rows, table, change.operation);
@@ -191,8 +207,11 @@ impl Gathered {
         if self.marks.is_empty() && self.changes.list.is_empty() {
             return None;
         }
-        let Changes { rows, tables, list: changes, .. } = std::mem::take(&mut self.changes);
-        let transactions = std::mem::take(&mut self.marks);
+        let spent = self.spent.pop().unwrap_or_default();
+        let empty = Changes::of(spent.rows, spent.tables, spent.changes);
+        let Changes { rows, tables, list: changes, .. } =
+            std::mem::replace(&mut self.changes, empty);
+        let transactions = std::mem::replace(&mut self.marks, spent.transactions);
         Some(Group { rows, tables, changes, transactions, extent })
     }
 }

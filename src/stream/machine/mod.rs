@@ -304,6 +304,11 @@ impl Machine {
         self.passed
     }
 
+    /// Takes back a group that was applied, for its buffers.
+    pub(in crate::stream) fn reuse(&mut self, group: Group) {
+        self.gathered.reuse(group);
+    }
+
     /// Changes masked since this was last asked, committed or not.
     pub(in crate::stream) fn take_masked_count(&mut self) -> u64 {
         std::mem::take(&mut self.masked_count)

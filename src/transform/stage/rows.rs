@@ -5,7 +5,7 @@
 //! [`MaskedRows::write`] has put away: a spilled or a quarantined transaction.
 
 use super::StageError;
-use crate::pg::pgoutput::Tuple;
+use crate::pg::pgoutput::{Kinds, Tuple};
 
 /// Masked or explicitly kept tuples, one behind another in one buffer.
 #[derive(Default)]
@@ -19,6 +19,7 @@ pub struct MaskedRow {
     start: usize,
     length: usize,
     column_count: u16,
+    kinds: Kinds,
 }
 
 impl MaskedRows {
@@ -26,11 +27,16 @@ impl MaskedRows {
     /// If the row is not of these rows.
     pub fn tuple(&self, row: MaskedRow) -> Tuple<'_> {
         // A MaskedRow is only made by its MaskedRows, of a tuple that was walked or masked.
-        Tuple::walked(row.column_count, self.encoded(row))
+        Tuple::walked(row.column_count, row.kinds, self.encoded(row))
     }
 
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     pub fn clear(&mut self) {
@@ -73,20 +79,22 @@ impl MaskedRows {
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let column_count = u16::from_be_bytes(*count);
         let length = u32::from_be_bytes(*length) as usize;
-        let (tuple, rest) = rest.split_at_checked(length)?;
-        if !Tuple::split(column_count, tuple)?.1.is_empty() {
+        let (bytes_of_tuple, rest) = rest.split_at_checked(length)?;
+        let (tuple, behind) = Tuple::split(column_count, bytes_of_tuple)?;
+        if !behind.is_empty() {
             return None;
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(tuple);
+        self.bytes.extend_from_slice(tuple.bytes());
         *bytes = rest;
-        Some(MaskedRow { start, length, column_count })
+        Some(MaskedRow { start, length, column_count, kinds: tuple.kinds() })
     }
 
-    /// Adds the row that `make` appends, or nothing if it fails.
+    /// Adds the row that `make` appends of a tuple, or nothing if it fails. A masked value has the
+    /// kind of the one that it stands for, or is null.
     pub(super) fn append(
         &mut self,
-        column_count: u16,
+        tuple: Tuple<'_>,
         make: impl FnOnce(&mut Vec<u8>) -> Result<(), StageError>,
     ) -> Result<MaskedRow, StageError> {
         let start = self.bytes.len();
@@ -94,7 +102,9 @@ impl MaskedRows {
             self.bytes.truncate(start);
             return Err(error);
         }
-        Ok(MaskedRow { start, length: self.bytes.len() - start, column_count })
+        let length = self.bytes.len() - start;
+        let (column_count, kinds) = (tuple.column_count(), tuple.kinds());
+        Ok(MaskedRow { start, length, column_count, kinds })
     }
 
     fn encoded(&self, row: MaskedRow) -> &[u8] {

@@ -101,7 +101,7 @@ impl TupleStage {
         is_key: bool,
     ) -> Result<MaskedRow, StageError> {
         let mask = Arc::clone(&self.mask);
-        out.append(tuple.column_count(), |bytes| match &*mask {
+        out.append(tuple, |bytes| match &*mask {
             TableMask::KeepAll(_) => {
                 bytes.extend_from_slice(tuple.bytes());
                 Ok(())
