@@ -11,7 +11,7 @@ use super::evolve::PATIENCE;
 use super::resync::INSERT_ONLY;
 use super::rules::Rules;
 use super::status::{Status, TableState};
-use crate::catalog::RelationName;
+use crate::catalog::{RelationName, table_names};
 use crate::ddl::{ExecuteError, Executor, ExecutorOptions, Work};
 use crate::pg::{ConnInfo, Error, Session};
 use std::collections::{BTreeMap, HashSet};
@@ -20,10 +20,6 @@ use tokio_postgres::Row;
 const PARTITIONS: &str = include_str!("sql/partitions.sql");
 const PUBLISHED: &str = "select distinct t.schemaname::text, t.tablename::text \
      from pg_catalog.pg_publication_tables t where t.pubname = any ($1)";
-const NAMES: &str = "select n.nspname::text, c.relname::text, c.relispartition from pg_catalog.pg_class c \
-     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-     where c.relkind in ('r', 'p') and c.relpersistence = 'p' \
-     and n.nspname not in ('pg_catalog', 'information_schema', 'backlot')";
 const THERE: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')";
 
@@ -249,10 +245,9 @@ impl Lookout {
         target: &ConnInfo,
         status: &Status,
     ) -> Result<Sighted, StreamError> {
-        let rows = begun.source.query(NAMES, &[]).await.map_err(Error::from);
-        let rows = rows.map_err(StreamError::source("look for new tables"))?;
-        let now = rows.iter().map(|row| (relation(row, 0), row.get::<_, bool>(2)));
-        let new = now.filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
+        let now = table_names(&begun.source).await;
+        let now = now.map_err(StreamError::source("look for new tables"))?;
+        let new = now.into_iter().filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
         let is_later = |name: &RelationName| begun.rules.selects(name);
         let later = new.iter().filter(|(name, is_partition)| !is_partition && is_later(name));
         let later = later.map(|(name, _)| name.clone()).collect();

@@ -234,6 +234,31 @@ fn a_new_table_is_named_and_not_said_to_be_followed() {
 }
 
 #[test]
+fn a_running_stream_takes_no_table_of_an_extension_for_a_new_one() {
+    let pair = with_events("arrive_extension");
+    let running = pair.stream(&[]);
+    sql(
+        &pair.source,
+        "create table spatial (id int primary key); alter extension plpgsql add table spatial",
+    );
+    // What one look found is written down before the next one.
+    for at in [2, 3] {
+        let partition = format!("events_{at}");
+        let bounds = format!("from ({at}0) to ({at}9)");
+        sql(
+            &pair.source,
+            &format!("create table {partition} partition of events for values {bounds}"),
+        );
+        let there = format!("select to_regclass('public.{partition}') is not null");
+        wait_for("the partition", LIMIT, || query_value(&pair.target, &there) == "t");
+    }
+    assert!(state(&pair, "public.spatial").is_empty());
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+    pair.catch_up();
+}
+
+#[test]
 fn a_new_table_that_the_rules_exclude_is_nobodys_business() {
     let pair = pair(
         "arrive_excluded",
