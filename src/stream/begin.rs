@@ -1,6 +1,6 @@
 //! Before a session: is everything as the stream left it?
 
-use super::arrivals::{LATER, Maker, Published, State, names, say_later};
+use super::arrivals::{LATER, Maker, State, say_later, to_copy};
 use super::bind::{check_identity, state_statement};
 use super::error::StreamError;
 use super::options::{Options, Outcome};
@@ -9,6 +9,7 @@ use super::run::NAME;
 use super::status::{Status, TableState};
 use crate::catalog::{RelationKind, RelationName};
 use crate::pg::{ConnInfo, Error, Literal, Lsn, Session};
+use crate::source::publication::Listed;
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
 use crate::transform::key::RootKey;
@@ -28,11 +29,6 @@ const COLUMNS: &str = "select n.nspname::text, c.relname::text, pg_catalog.array
 /// was ours.
 const END_HOLDER: &str = "select pg_catalog.pg_terminate_backend(a.pid, 5000) from pg_catalog.pg_stat_activity a \
      where a.pid = $1 and a.application_name = $2 and a.datname = pg_catalog.current_database()";
-/// Partitioned tables that their partitions' changes are sent as.
-const SENDERS: &str = "select distinct t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
-     join pg_catalog.pg_namespace n on n.nspname = t.schemaname \
-     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename \
-     where t.pubname = any ($1) and c.relkind = 'p'";
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
@@ -60,8 +56,8 @@ pub(super) struct Begun {
     pub(super) record: StreamRecord,
     pub(super) rules: Arc<Rules>,
     pub(super) states: BTreeMap<RelationName, TableState>,
-    /// Partitioned tables that their partitions' changes are sent as.
-    pub(super) senders: HashSet<RelationName>,
+    /// What the stream's publications listed when it began.
+    pub(super) listed: Listed,
 }
 
 /// `holder`: the backend that held the target's lock for this process before, and is now told.
@@ -94,9 +90,10 @@ pub(super) async fn begin(
     );
     let timeline = checked?;
     let rules = rules?;
-    let senders = names(&source, SENDERS, &record.publications).await?;
+    let listed = Listed::read(&source, &record.publications).await;
+    let listed = listed.map_err(StreamError::source("read the publications"))?;
     let rules = Arc::new(rules);
-    let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), senders };
+    let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), listed };
     begun.check_identities().await?;
     begun.read_states(&options.target, status).await?;
     if timeline != begun.record.timeline {
@@ -213,21 +210,20 @@ impl Begun {
         if new.is_empty() && refused.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let source = &self.source;
-        let published = Published::read(source, &self.record.publications).await?;
+        let (source, listed) = (&self.source, &self.listed);
         let there = columns.keys().cloned().collect::<HashSet<_>>();
         let above = |name: &RelationName| self.rules.with_parents(name);
         let missing = new.iter().chain(&refused).flat_map(above);
         let missing = missing.filter(|name| !there.contains(name)).collect::<BTreeSet<_>>();
         let missing = missing.into_iter().collect::<Vec<_>>();
-        let mut maker = Maker { source, target, published: &published, status, there };
+        let mut maker = Maker { source, target, listed, status, there };
         let mut arrived = maker.make(&missing, &refused).await?;
         for name in new {
             let family = self.rules.with_parents(name);
             arrived.entry(name.clone()).or_insert_with(|| {
                 if maker.there.contains(name) {
                     // Somebody else made it there.
-                    published.to_copy(&family)
+                    to_copy(listed, &family)
                 } else {
                     (TableState::Stale, Some("the target does not have it".to_owned()))
                 }
