@@ -5,13 +5,13 @@
 //! table is named and not followed.
 
 use super::begin::Begun;
-use super::bind::state_statement;
 use super::error::StreamError;
-use super::evolve::PATIENCE;
+use super::evolve::{alter, cause, executor};
+use super::note::state_statement;
 use super::rules::Rules;
 use super::status::{Status, TableState};
 use crate::catalog::{RelationName, table_names};
-use crate::ddl::{ExecuteError, Executor, ExecutorOptions, Work};
+use crate::ddl::ExecuteError;
 use crate::pg::{ConnInfo, Error, Session};
 use crate::source::publication::Listed;
 use std::collections::{BTreeMap, HashSet};
@@ -131,17 +131,8 @@ impl Maker<'_> {
             if partition.key.is_none() {
                 statements.push(state_statement(&partition.name, state.0, state.1.as_deref(), ""));
             }
-            let work = Work {
-                step: "make a new partition",
-                statements: &statements,
-                // It is found out anew after a crash.
-                claim: "update backlot.checkpoint set updated_at = updated_at",
-                announcement: "",
-                conclusion: "",
-                message: None,
-            };
-            let state = match executor.run(&work).await {
-                Ok(_) => {
+            let state = match alter(&mut executor, "make a new partition", &statements).await {
+                Ok(()) => {
                     let (name, parent) = (&partition.name, &partition.parent);
                     tracing::info!(table = %name, "a new partition is followed");
                     self.status.note(format!("{name}: a new partition of {parent}"));
@@ -152,9 +143,8 @@ impl Maker<'_> {
                     return Err(StreamError::target("make a new partition")(source));
                 }
                 Err(error) => {
-                    let cause =
-                        error.server().map_or_else(|| error.to_string(), ToString::to_string);
-                    let reason = format!("{LATER}, and the target cannot make it: {cause}");
+                    let reason =
+                        format!("{LATER}, and the target cannot make it: {}", cause(&error));
                     (TableState::Stale, Some(reason))
                 }
             };
@@ -162,19 +152,6 @@ impl Maker<'_> {
         }
         Ok(states)
     }
-}
-
-fn executor(target: &ConnInfo) -> Executor {
-    Executor::new(
-        target.clone(),
-        ExecutorOptions {
-            application_name: super::run::NAME.to_owned(),
-            search_path: vec!["pg_catalog".to_owned()],
-            role: None,
-            has_own_times: false,
-            patience: PATIENCE,
-        },
-    )
 }
 
 pub(super) fn say_later(table: &RelationName, status: &Status) {

@@ -1,14 +1,15 @@
 //! Before a session: is everything as the stream left it?
 
 use super::arrivals::{LATER, Maker, State, say_later, to_copy};
-use super::bind::{check_identity, state_statement};
 use super::error::StreamError;
+use super::fit::check_identity;
+use super::note::{forget_statement, state_statement};
 use super::options::{Options, Outcome};
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::{Status, TableState};
 use crate::catalog::{RelationKind, RelationName};
-use crate::pg::{ConnInfo, Error, Literal, Lsn, Session};
+use crate::pg::{ConnInfo, Error, Lsn, Session};
 use crate::source::publication::Listed;
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
@@ -235,7 +236,7 @@ impl Begun {
         Ok(arrived)
     }
 
-    /// Statements that forget tables that neither side has any more, and new partitioned tables
+    /// The statement that forgets tables that neither side has any more, and new partitioned tables
     /// that are followed by now: their partitions have states of their own.
     fn forget_gone(
         &self,
@@ -244,18 +245,13 @@ impl Begun {
     ) -> String {
         let source = self.rules.catalog.iter().map(|(_, table)| table.name.to_string());
         let there = source.chain(columns.keys().map(ToString::to_string)).collect::<HashSet<_>>();
-        let is_taken = |name: &String| {
-            self.rules.catalog.iter().any(|(_, table)| {
-                table.kind == RelationKind::Partitioned
-                    && table.name.to_string() == *name
-                    && !self.rules.later.contains(&table.name)
-            })
-        };
-        let gone = stored.keys().filter(|name| !there.contains(*name) || is_taken(name));
-        let statement = |name: &String| {
-            format!("delete from backlot.stream_table where relation = {};", Literal(name))
-        };
-        gone.map(statement).collect()
+        let later = self.rules.later.iter().collect::<HashSet<_>>();
+        let roots = self.rules.catalog.iter().map(|(_, table)| table);
+        let roots = roots.filter(|table| table.kind == RelationKind::Partitioned);
+        let taken = roots.filter(|table| !later.contains(&table.name));
+        let taken = taken.map(|table| table.name.to_string()).collect::<HashSet<_>>();
+        let is_gone = |name: &&String| !there.contains(*name) || taken.contains(*name);
+        forget_statement(stored.keys().filter(is_gone)).map_or_else(String::new, |sql| sql + ";")
     }
 
     /// Reads the tables' states. A table whose rules are not those that its rows were masked by

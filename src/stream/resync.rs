@@ -6,17 +6,17 @@
 //! it was, then as it is.
 
 use super::arrivals::NO_IDENTITY;
-use super::bind::{resync_statement, state_statement};
 use super::error::StreamError;
 use super::evolve::Evolution;
 use super::mark::{Fence, SourceSnapshot};
+use super::note::{resync_statement, state_statement};
 use super::order::{Next, Order, Placing, Spooled, Swapped, Unit};
 use super::request::Requests;
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::TableState;
 use crate::catalog::{Filenodes, RelationName, Table};
-use crate::pg::{ConnInfo, Error, Format, Ident, Session, Wire};
+use crate::pg::{ConnInfo, Format, Ident, Session, Wire};
 use crate::sink::apply::{TargetTable, load_target};
 use crate::source::BlockRange;
 use crate::source::publication::Listed;
