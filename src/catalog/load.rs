@@ -6,10 +6,16 @@ use crate::catalog::{
     Sequence, Table,
 };
 use crate::pg::{Error, Oid, Session};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 
-const TABLES: &str = include_str!("sql/tables.sql");
+const USER_TABLES: &str = include_str!("sql/user_tables.sql");
+const TABLES: &str = concat!(
+    "with user_tables as (",
+    include_str!("sql/user_tables.sql"),
+    ")",
+    include_str!("sql/tables.sql")
+);
 const COLUMNS: &str = include_str!("sql/columns.sql");
 const TYPES: &str = include_str!("sql/types.sql");
 const INDEXES: &str = include_str!("sql/indexes.sql");
@@ -34,6 +40,16 @@ pub async fn load(session: &Session) -> Result<Catalog, Error> {
     let foreign_keys = session.query(FOREIGN_KEYS, &[]).await?.iter().map(foreign_key).collect();
     let sequences = session.query(SEQUENCES, &[]).await?.iter().map(sequence).collect();
     Ok(Catalog { tables, foreign_keys, sequences })
+}
+
+/// The tables that [`load`] has, by name, and whether each is a partition.
+pub async fn table_names(session: &Session) -> Result<HashSet<(RelationName, bool)>, Error> {
+    let rows = session.query(USER_TABLES, &[]).await?;
+    let name = |row: &Row| {
+        let name = RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));
+        (name, row.get("is_partition"))
+    };
+    Ok(rows.iter().map(name).collect())
 }
 
 async fn types(session: &Session) -> Result<Types, Error> {

@@ -8,16 +8,13 @@ use super::schema::carry_tables;
 use crate::catalog::{self, Catalog, KnownColumn, RelationName, Table, TableId};
 use crate::pg::{ConnInfo, Error, Ident, Literal, Session};
 use crate::source::publication::{
-    Following, PublicationNames, add_to_publications, plan_publications, relation_identities,
+    Following, Listed, PublicationNames, add_to_publications, plan_publications,
+    relation_identities,
 };
 use crate::state::{StreamRecord, known_columns, known_statements};
 use crate::transform::plan::is_selected;
 use crate::transform::spec::{NewColumnPolicy, parse};
-use std::collections::BTreeSet;
-use tokio_postgres::Row;
 
-const PUBLISHED: &str = "select schemaname::text, tablename::text from pg_catalog.pg_publication_tables \
-     where pubname = any ($1)";
 const THERE: &str = "select pg_catalog.to_regclass($1::text) is not null";
 const ADD_PUBLICATIONS: &str = "update backlot.stream set publications = \
      array(select distinct name from pg_catalog.unnest(publications || $1::text[]) name order by name)";
@@ -130,16 +127,16 @@ impl Bring {
         self.catalog.iter().map(|(id, _)| id).filter(is_in).collect()
     }
 
+    fn names(&self, id: TableId) -> Vec<RelationName> {
+        self.family(id).into_iter().map(|one| self.catalog.table(one).name.clone()).collect()
+    }
+
     async fn publish(&self) -> Result<(), CloneError> {
         let failed = || CloneError::query("read the tables' replica identities");
         let identities = relation_identities(&self.source, &self.catalog).await.map_err(failed())?;
-        let rows = self.source.query(PUBLISHED, &[&self.record.publications]).await;
-        let rows = rows.map_err(Error::from).map_err(failed())?;
-        let name = |row: &Row| RelationName::new(row.get::<_, &str>(0), row.get::<_, &str>(1));
-        let published = rows.iter().map(name).collect::<BTreeSet<_>>();
-        let is_published = |id: &TableId| {
-            self.family(*id).iter().any(|one| published.contains(&self.catalog.table(*one).name))
-        };
+        let listed = Listed::read(&self.source, &self.record.publications).await;
+        let listed = listed.map_err(CloneError::query("read the publications"))?;
+        let is_published = |id: &TableId| listed.has(&self.names(*id));
         let missing = self.tables.iter().filter(|id| !is_published(id)).collect::<Vec<_>>();
         let Some(first) = missing.first() else { return Ok(()) };
         if !self.record.owns_publications {
@@ -175,10 +172,8 @@ impl Bring {
         }
         let schema = format!("create schema if not exists {}", Ident(&table.schema));
         self.target.execute_all(&schema).await.map_err(failed())?;
-        let family = self.family(id);
-        let names = family.iter().map(|id| self.catalog.table(*id).name.clone());
         let (source, target) = &self.servers;
-        carry_tables((source, target), tools, &names.collect::<Vec<_>>()).await
+        carry_tables((source, target), tools, &self.names(id)).await
     }
 }
 

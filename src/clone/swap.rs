@@ -101,8 +101,15 @@ pub(super) async fn prepare(target: &ConnInfo, fresh: bool) -> Result<(), CloneE
     Ok(())
 }
 
+/// FORCE asks for rights over an autovacuum worker that has come meanwhile, which only a superuser
+/// has (procarray.c `TerminateOtherDBBackends`); without it the worker is simply ended.
 async fn drop_database(session: &Session, name: &str) -> Result<(), Error> {
-    session.execute_all(&format!("drop database if exists {} with (force)", Ident(name))).await
+    let drop = format!("drop database if exists {}", Ident(name));
+    match session.execute_all(&format!("{drop} with (force)")).await {
+        // insufficient_privilege
+        Err(error) if error.sqlstate() == Some("42501") => session.execute_all(&drop).await,
+        dropped => dropped,
+    }
 }
 
 /// Puts the complete clone in the target's place, with the target's owner, grants and settings,

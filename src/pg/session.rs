@@ -30,10 +30,11 @@ pub(crate) const PINNED: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
-/// Not every server has them: a session that holds a lock or a snapshot may be idle for hours, and a
-/// build or a backfill takes its time.
-const UNLIMITED: &str = "select pg_catalog.set_config(s.name, '0', false) from pg_catalog.pg_settings s \
-     where s.name in ('idle_session_timeout', 'transaction_timeout');";
+/// Of limits that not every server has (they came with PostgreSQL 14 and 17): a session that holds a
+/// lock or a snapshot may be idle for hours, and a copy, a build or a backfill takes its time.
+pub(crate) const UNLIMITED: &str = "select pg_catalog.set_config(name, '0', false) \
+     from pg_catalog.unnest(array['idle_session_timeout', 'transaction_timeout']) name \
+     where pg_catalog.current_setting(name, true) is not null;";
 
 /// Longest wait for a lock on either server: we queue behind nobody, so nobody queues behind us.
 pub(crate) const LOCK_TIMEOUT: &str = "5s";

@@ -19,7 +19,7 @@ mod frame;
 mod pipeline;
 mod stream;
 
-use crate::pg::session::{LOCK_TIMEOUT, PINNED};
+use crate::pg::session::{LOCK_TIMEOUT, PINNED, UNLIMITED};
 use crate::pg::{ConnInfo, Error};
 use bytes::BytesMut;
 use frame::message_length;
@@ -148,7 +148,9 @@ impl Wire {
             .map_err(|source| Error::io("encode the startup message", source))?;
         self.flush()?;
         auth::authenticate(self, info)?;
-        self.until_ready().map(drop)
+        self.until_ready()?;
+        // A startup message that names what the server does not have is refused.
+        self.simple(UNLIMITED).map(drop)
     }
 
     /// Runs statements by the simple protocol; returns the rows of the last one that has any,

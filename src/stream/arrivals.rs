@@ -5,30 +5,27 @@
 //! table is named and not followed.
 
 use super::begin::Begun;
-use super::bind::state_statement;
 use super::error::StreamError;
-use super::evolve::PATIENCE;
-use super::resync::INSERT_ONLY;
+use super::evolve::{alter, cause, executor};
+use super::note::state_statement;
 use super::rules::Rules;
 use super::status::{Status, TableState};
-use crate::catalog::RelationName;
-use crate::ddl::{ExecuteError, Executor, ExecutorOptions, Work};
+use crate::catalog::{RelationName, table_names};
+use crate::ddl::ExecuteError;
 use crate::pg::{ConnInfo, Error, Session};
+use crate::source::publication::Listed;
 use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::Row;
 
 const PARTITIONS: &str = include_str!("sql/partitions.sql");
-const PUBLISHED: &str = "select distinct t.schemaname::text, t.tablename::text \
-     from pg_catalog.pg_publication_tables t where t.pubname = any ($1)";
-const NAMES: &str = "select n.nspname::text, c.relname::text, c.relispartition from pg_catalog.pg_class c \
-     join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-     where c.relkind in ('r', 'p') and c.relpersistence = 'p' \
-     and n.nspname not in ('pg_catalog', 'information_schema', 'backlot')";
 const THERE: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')";
 
 /// Why a table is not followed.
 pub(super) const LATER: &str = "it came after the clone";
+
+/// Why only INSERT and TRUNCATE of a table are followed.
+pub(super) const NO_IDENTITY: &str = "it has no replica identity";
 
 /// What a table is from now on, and why, for people.
 pub(super) type State = (TableState, Option<String>);
@@ -75,61 +72,31 @@ async fn describe(
     Ok(rows.iter().map(partition).collect())
 }
 
-/// What the stream brings of tables.
-pub(super) struct Published {
-    all: HashSet<RelationName>,
-    insert_only: HashSet<RelationName>,
-}
-
-impl Published {
-    pub(super) async fn read(
-        source: &Session,
-        publications: &[String],
-    ) -> Result<Self, StreamError> {
-        Ok(Self {
-            all: names(source, PUBLISHED, publications).await?,
-            insert_only: names(source, INSERT_ONLY, publications).await?,
-        })
-    }
-
-    /// Of a table, of which nothing is missing: by its own name or that of a table above it.
-    fn state(&self, family: &[RelationName]) -> State {
-        let is_in = |tables: &HashSet<RelationName>| family.iter().any(|one| tables.contains(one));
-        if !is_in(&self.all) {
-            let reason = format!("{LATER}, and no publication of the stream has it");
-            (TableState::Stale, Some(reason))
-        } else if is_in(&self.insert_only) {
-            (TableState::InsertOnly, Some("it has no replica identity".to_owned()))
-        } else {
-            (TableState::Streaming, None)
-        }
-    }
-
-    /// Of a table that may have had rows that the stream did not bring.
-    pub(super) fn to_copy(&self, family: &[RelationName]) -> State {
-        match self.state(family) {
-            not_published @ (TableState::Stale, _) => not_published,
-            _ => (TableState::Resyncing, Some(LATER.to_owned())),
-        }
+/// Of a table, of which nothing is missing: by its own name or that of a table above it.
+fn followed(listed: &Listed, family: &[RelationName]) -> State {
+    if !listed.has(family) {
+        let reason = format!("{LATER}, and no publication of the stream has it");
+        (TableState::Stale, Some(reason))
+    } else if listed.is_insert_only(family) {
+        (TableState::InsertOnly, Some(NO_IDENTITY.to_owned()))
+    } else {
+        (TableState::Streaming, None)
     }
 }
 
-/// Tables of these publications.
-pub(super) async fn names(
-    source: &Session,
-    sql: &str,
-    publications: &[String],
-) -> Result<HashSet<RelationName>, StreamError> {
-    let rows = source.query(sql, &[&publications]).await.map_err(Error::from);
-    let rows = rows.map_err(StreamError::source("read the publications"))?;
-    Ok(rows.iter().map(|row| relation(row, 0)).collect())
+/// Of a table that may have had rows that the stream did not bring.
+pub(super) fn to_copy(listed: &Listed, family: &[RelationName]) -> State {
+    match followed(listed, family) {
+        not_listed @ (TableState::Stale, _) => not_listed,
+        _ => (TableState::Resyncing, Some(LATER.to_owned())),
+    }
 }
 
 /// Makes partitions on the target, each in a transaction with the state that it has from then on.
 pub(super) struct Maker<'m> {
     pub(super) source: &'m Session,
     pub(super) target: &'m ConnInfo,
-    pub(super) published: &'m Published,
+    pub(super) listed: &'m Listed,
     pub(super) status: &'m Status,
     /// The target's tables.
     pub(super) there: HashSet<RelationName>,
@@ -156,25 +123,16 @@ impl Maker<'_> {
             let family = family.collect::<Vec<_>>();
             let is_whole = partition.is_born && !missed.contains(&partition.name);
             let state = if is_whole {
-                self.published.state(&family)
+                followed(self.listed, &family)
             } else {
-                self.published.to_copy(&family)
+                to_copy(self.listed, &family)
             };
             let mut statements = vec![partition.statement()];
             if partition.key.is_none() {
                 statements.push(state_statement(&partition.name, state.0, state.1.as_deref(), ""));
             }
-            let work = Work {
-                step: "make a new partition",
-                statements: &statements,
-                // It is found out anew after a crash.
-                claim: "update backlot.checkpoint set updated_at = updated_at",
-                announcement: "",
-                conclusion: "",
-                message: None,
-            };
-            let state = match executor.run(&work).await {
-                Ok(_) => {
+            let state = match alter(&mut executor, "make a new partition", &statements).await {
+                Ok(()) => {
                     let (name, parent) = (&partition.name, &partition.parent);
                     tracing::info!(table = %name, "a new partition is followed");
                     self.status.note(format!("{name}: a new partition of {parent}"));
@@ -185,9 +143,8 @@ impl Maker<'_> {
                     return Err(StreamError::target("make a new partition")(source));
                 }
                 Err(error) => {
-                    let cause =
-                        error.server().map_or_else(|| error.to_string(), ToString::to_string);
-                    let reason = format!("{LATER}, and the target cannot make it: {cause}");
+                    let reason =
+                        format!("{LATER}, and the target cannot make it: {}", cause(&error));
                     (TableState::Stale, Some(reason))
                 }
             };
@@ -195,19 +152,6 @@ impl Maker<'_> {
         }
         Ok(states)
     }
-}
-
-fn executor(target: &ConnInfo) -> Executor {
-    Executor::new(
-        target.clone(),
-        ExecutorOptions {
-            application_name: super::run::NAME.to_owned(),
-            search_path: vec!["pg_catalog".to_owned()],
-            role: None,
-            has_own_times: false,
-            patience: PATIENCE,
-        },
-    )
 }
 
 pub(super) fn say_later(table: &RelationName, status: &Status) {
@@ -249,10 +193,9 @@ impl Lookout {
         target: &ConnInfo,
         status: &Status,
     ) -> Result<Sighted, StreamError> {
-        let rows = begun.source.query(NAMES, &[]).await.map_err(Error::from);
-        let rows = rows.map_err(StreamError::source("look for new tables"))?;
-        let now = rows.iter().map(|row| (relation(row, 0), row.get::<_, bool>(2)));
-        let new = now.filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
+        let now = table_names(&begun.source).await;
+        let now = now.map_err(StreamError::source("look for new tables"))?;
+        let new = now.into_iter().filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
         let is_later = |name: &RelationName| begun.rules.selects(name);
         let later = new.iter().filter(|(name, is_partition)| !is_partition && is_later(name));
         let later = later.map(|(name, _)| name.clone()).collect();
@@ -272,8 +215,10 @@ impl Lookout {
             let there = rows.iter().map(|row| relation(row, 0)).collect::<HashSet<_>>();
             let born = born.filter(|name| !there.contains(name)).collect::<Vec<_>>();
             let source = &begun.source;
-            let published = Published::read(source, &begun.record.publications).await?;
-            let mut maker = Maker { source, target, published: &published, status, there };
+            // Publications change while a stream runs.
+            let listed = Listed::read(source, &begun.record.publications).await;
+            let listed = &listed.map_err(StreamError::source("read the publications"))?;
+            let mut maker = Maker { source, target, listed, status, there };
             // What is refused is looked at again by the next session.
             maker.make(&born, &HashSet::new()).await?;
         }

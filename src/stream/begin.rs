@@ -1,14 +1,16 @@
 //! Before a session: is everything as the stream left it?
 
-use super::arrivals::{LATER, Maker, Published, State, names, say_later};
-use super::bind::{check_identity, state_statement};
+use super::arrivals::{LATER, Maker, State, say_later, to_copy};
 use super::error::StreamError;
+use super::fit::check_identity;
+use super::note::{forget_statement, state_statement};
 use super::options::{Options, Outcome};
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::{Status, TableState};
 use crate::catalog::{RelationKind, RelationName};
-use crate::pg::{ConnInfo, Error, Literal, Lsn, Session};
+use crate::pg::{ConnInfo, Error, Lsn, Session};
+use crate::source::publication::Listed;
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
 use crate::transform::key::RootKey;
@@ -28,11 +30,6 @@ const COLUMNS: &str = "select n.nspname::text, c.relname::text, pg_catalog.array
 /// was ours.
 const END_HOLDER: &str = "select pg_catalog.pg_terminate_backend(a.pid, 5000) from pg_catalog.pg_stat_activity a \
      where a.pid = $1 and a.application_name = $2 and a.datname = pg_catalog.current_database()";
-/// Partitioned tables that their partitions' changes are sent as.
-const SENDERS: &str = "select distinct t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
-     join pg_catalog.pg_namespace n on n.nspname = t.schemaname \
-     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename \
-     where t.pubname = any ($1) and c.relkind = 'p'";
 const QUARANTINED: &str = "select pg_catalog.count(*) from backlot.quarantine";
 const ASKED: &str = "select exists (select from backlot.request where kind = 'resync' and state in ('asked', 'taken'))";
 const SET_CONFIG: &str = "update backlot.stream set config = $1";
@@ -60,8 +57,8 @@ pub(super) struct Begun {
     pub(super) record: StreamRecord,
     pub(super) rules: Arc<Rules>,
     pub(super) states: BTreeMap<RelationName, TableState>,
-    /// Partitioned tables that their partitions' changes are sent as.
-    pub(super) senders: HashSet<RelationName>,
+    /// What the stream's publications listed when it began.
+    pub(super) listed: Listed,
 }
 
 /// `holder`: the backend that held the target's lock for this process before, and is now told.
@@ -94,9 +91,10 @@ pub(super) async fn begin(
     );
     let timeline = checked?;
     let rules = rules?;
-    let senders = names(&source, SENDERS, &record.publications).await?;
+    let listed = Listed::read(&source, &record.publications).await;
+    let listed = listed.map_err(StreamError::source("read the publications"))?;
     let rules = Arc::new(rules);
-    let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), senders };
+    let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), listed };
     begun.check_identities().await?;
     begun.read_states(&options.target, status).await?;
     if timeline != begun.record.timeline {
@@ -213,21 +211,20 @@ impl Begun {
         if new.is_empty() && refused.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let source = &self.source;
-        let published = Published::read(source, &self.record.publications).await?;
+        let (source, listed) = (&self.source, &self.listed);
         let there = columns.keys().cloned().collect::<HashSet<_>>();
         let above = |name: &RelationName| self.rules.with_parents(name);
         let missing = new.iter().chain(&refused).flat_map(above);
         let missing = missing.filter(|name| !there.contains(name)).collect::<BTreeSet<_>>();
         let missing = missing.into_iter().collect::<Vec<_>>();
-        let mut maker = Maker { source, target, published: &published, status, there };
+        let mut maker = Maker { source, target, listed, status, there };
         let mut arrived = maker.make(&missing, &refused).await?;
         for name in new {
             let family = self.rules.with_parents(name);
             arrived.entry(name.clone()).or_insert_with(|| {
                 if maker.there.contains(name) {
                     // Somebody else made it there.
-                    published.to_copy(&family)
+                    to_copy(listed, &family)
                 } else {
                     (TableState::Stale, Some("the target does not have it".to_owned()))
                 }
@@ -239,7 +236,7 @@ impl Begun {
         Ok(arrived)
     }
 
-    /// Statements that forget tables that neither side has any more, and new partitioned tables
+    /// The statement that forgets tables that neither side has any more, and new partitioned tables
     /// that are followed by now: their partitions have states of their own.
     fn forget_gone(
         &self,
@@ -248,18 +245,13 @@ impl Begun {
     ) -> String {
         let source = self.rules.catalog.iter().map(|(_, table)| table.name.to_string());
         let there = source.chain(columns.keys().map(ToString::to_string)).collect::<HashSet<_>>();
-        let is_taken = |name: &String| {
-            self.rules.catalog.iter().any(|(_, table)| {
-                table.kind == RelationKind::Partitioned
-                    && table.name.to_string() == *name
-                    && !self.rules.later.contains(&table.name)
-            })
-        };
-        let gone = stored.keys().filter(|name| !there.contains(*name) || is_taken(name));
-        let statement = |name: &String| {
-            format!("delete from backlot.stream_table where relation = {};", Literal(name))
-        };
-        gone.map(statement).collect()
+        let later = self.rules.later.iter().collect::<HashSet<_>>();
+        let roots = self.rules.catalog.iter().map(|(_, table)| table);
+        let roots = roots.filter(|table| table.kind == RelationKind::Partitioned);
+        let taken = roots.filter(|table| !later.contains(&table.name));
+        let taken = taken.map(|table| table.name.to_string()).collect::<HashSet<_>>();
+        let is_gone = |name: &&String| !there.contains(*name) || taken.contains(*name);
+        forget_statement(stored.keys().filter(is_gone)).map_or_else(String::new, |sql| sql + ";")
     }
 
     /// Reads the tables' states. A table whose rules are not those that its rows were masked by

@@ -8,25 +8,25 @@
 
 use super::error::StreamError;
 use super::evolve::Evolution;
+use super::fit::{
+    BadIdentity, Unfit, check_identity, difference, leaf_count, mask, rules_of, sent_identity,
+};
 use super::machine::{Binding, BufferId, Followed, Route, Shape, ShapeColumn};
+use super::note::{hash_statement, resync_statement, state_statement};
 use super::order::Unit;
 use super::rules::{Rules, RulesError};
 use super::status::{Status, TableState};
-use crate::catalog::{RelationKind, RelationName, Table, TableId};
+use crate::catalog::{RelationName, Table, TableId};
 use crate::ddl::ExecuteError;
-use crate::pg::pgoutput::ReplicaIdentity;
-use crate::pg::{ConnInfo, Error, Kind, Literal, Oid, Wire};
-use crate::sink::apply::{SentIdentity, TargetTable, load_target};
-use crate::table_sync::{routed_target, table_mask};
+use crate::pg::{ConnInfo, Error, Wire};
+use crate::sink::apply::{BoundColumn, SentIdentity, TargetTable, load_target};
+use crate::table_sync::routed_target;
+use crate::transform::TupleStage;
 use crate::transform::key::RootKey;
 use crate::transform::plan::{TableAction, TablePlan};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy};
-use crate::transform::{ColumnMask, TableMask, Transform, Treatment, TupleStage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-
-/// `FirstNormalObjectId` (access/transam.h): types below it are the same in every database.
-const FIRST_USER_OID: u32 = 16_384;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BindError {
@@ -39,8 +39,8 @@ pub(super) enum BindError {
     /// Not an error of anybody: the session has to be one without binary values.
     #[error("a column's values cannot be read in binary")]
     NeedsText,
-    #[error("{relation}.{column} is of the replica identity: {reason}")]
-    Identity { relation: RelationName, column: String, reason: &'static str },
+    #[error(transparent)]
+    Identity(#[from] BadIdentity),
 }
 
 impl From<RulesError> for BindError {
@@ -59,9 +59,7 @@ impl From<BindError> for StreamError {
             BindError::Target(error) => Self::target("read the target's catalog")(error),
             BindError::Config(found) => Self::Config(found),
             BindError::NeedsText => Self::Protocol("values in another format".into()),
-            BindError::Identity { relation, column, reason } => {
-                Self::Identity { relation: relation.to_string(), column, reason }
-            }
+            BindError::Identity(error) => error.into(),
         }
     }
 }
@@ -84,9 +82,6 @@ pub(super) struct Binder {
     is_binary: bool,
     status: Arc<Status>,
 }
-
-/// Why a relation cannot be followed.
-struct Unfit(String);
 
 impl Binder {
     pub(super) fn new(
@@ -220,7 +215,10 @@ impl Binder {
             return self.copy_again(&shape.name, &evolution.describe());
         }
         let rules = self.rules.knowing([(evolution.root.clone(), evolution.known.clone())])?;
-        let notes = self.states_of(&evolution.root, &rules);
+        let hash = |(table, plan): (&Table, &TablePlan)| {
+            hash_statement(&table.name, &plan.rules_hash(table, |_| true))
+        };
+        let notes = rules.parts(&evolution.root).map(hash).collect();
         match self.runtime.block_on(evolution.run(&self.target_info, notes)) {
             Ok(()) => {
                 tracing::info!(change = evolution.describe(), "the schema is followed");
@@ -238,16 +236,6 @@ impl Binder {
             }
             Err(error) => self.give_up(&shape.name, &evolution.refused(&error)),
         }
-    }
-
-    /// The statements that write down what the tables of this root are masked by.
-    fn states_of(&self, root: &RelationName, rules: &Rules) -> Vec<String> {
-        let statement = |(table, plan): (&Table, &TablePlan)| {
-            let state = self.states.get(&table.name).copied().unwrap_or(TableState::Streaming);
-            let hash = plan.rules_hash(table, |_| true);
-            state_statement(&table.name, state, None, &hash)
-        };
-        rules.parts(root).map(statement).collect()
     }
 
     /// Gives the table up, with all partitions that are changed as it is, and asks for a copy,
@@ -327,14 +315,14 @@ impl Binder {
         for (relation, hash) in rules {
             if !self.states.contains_key(relation) {
                 // One that was made while the stream ran has a state already.
-                let sql = format!(
-                    "insert into backlot.stream_table (relation, state, rules_hash) values ({}, 'streaming', {}) \
-                     on conflict (relation) do update set rules_hash = excluded.rules_hash",
-                    Literal(&relation.to_string()),
-                    Literal(hash)
-                );
-                self.target.simple(&sql).map_err(BindError::Target)?;
-                self.set_state(relation, TableState::Streaming, None);
+                let sql = format!("{} returning state, reason", hash_statement(relation, hash));
+                let rows = self.target.simple(&sql).map_err(BindError::Target)?;
+                let mut row = rows.into_iter().flatten();
+                let state = row
+                    .next()
+                    .flatten()
+                    .map_or(TableState::Stale, |state| TableState::parse(&state));
+                self.set_state(relation, state, row.next().flatten().as_deref());
             }
         }
         Ok(())
@@ -458,41 +446,13 @@ impl Binder {
             check_identity(table, plan, &names)?;
         }
         let names = shape.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
-        let rules = self.rules_of(table, plan, &target);
+        let rules = rules_of(&self.rules, table, plan, &target);
         let bound = target.bind(&shape.name, rules, &names, &identity);
         let mask = mask(shape, table, plan, &bound.columns, key).map_err(BindError::Config)?;
-        let leaf_count = if bound.target == shape.name {
-            1
-        } else {
-            let routed = |(id, plan): (TableId, &TablePlan)| {
-                let leaf = catalog.table(id);
-                leaf.kind == RelationKind::Table
-                    && leaf.partitioning.is_partition
-                    && routed_target(plan, leaf, catalog) == bound.target
-            };
-            let tables =
-                catalog.iter().filter_map(|(id, _)| Some((id, self.rules.plan.table(id)?)));
-            tables.filter(|one| routed(*one)).count().max(2)
-        };
+        let leaf_count = leaf_count(&self.rules, &shape.name, &bound.target);
         self.note_unwritten(shape, &bound.columns);
         let stage = TupleStage::new(Arc::new(mask));
         Ok(Ok(Followed { table: Arc::new(bound), stage, leaf_count }))
-    }
-
-    /// What the rows of a relation are masked by, as it is written down of each table.
-    fn rules_of(
-        &self,
-        table: &Table,
-        plan: &TablePlan,
-        target: &TargetTable,
-    ) -> Vec<(RelationName, String)> {
-        let is_there = |name: &str| target.find(name).is_some_and(|one| one.column.is_written);
-        if table.kind == RelationKind::Table {
-            return vec![(table.name.clone(), plan.rules_hash(table, is_there))];
-        }
-        let Some(root) = self.rules.root(&table.name) else { return Vec::new() };
-        let parts = self.rules.parts(&root.name);
-        parts.map(|(part, plan)| (part.name.clone(), plan.rules_hash(part, is_there))).collect()
     }
 
     /// The table that the rows are written to: the relation's own, or the nearest root that
@@ -514,7 +474,7 @@ impl Binder {
         }
     }
 
-    fn note_unwritten(&self, shape: &Shape, bound: &[crate::sink::apply::BoundColumn]) {
+    fn note_unwritten(&self, shape: &Shape, bound: &[BoundColumn]) {
         let missing = bound.iter().filter(|column| !column.is_written);
         let missing = missing.map(|column| column.name.as_str()).collect::<Vec<_>>();
         if missing.is_empty() {
@@ -532,125 +492,4 @@ impl Binder {
 
 fn dropped((): ()) -> (Binding, Route) {
     (Binding::Dropped, Route::Skip)
-}
-
-fn sent_identity(shape: &Shape) -> SentIdentity {
-    match shape.replica_identity {
-        ReplicaIdentity::Full => SentIdentity::Full,
-        ReplicaIdentity::Nothing => SentIdentity::Nothing,
-        ReplicaIdentity::Default | ReplicaIdentity::Index => {
-            let columns = shape.columns.iter().enumerate();
-            let keys = columns.filter(|(_, column)| column.is_key).map(|(at, _)| at);
-            let keys = keys.collect::<Vec<_>>();
-            if keys.is_empty() { SentIdentity::Nothing } else { SentIdentity::Key(keys) }
-        }
-    }
-}
-
-/// What the target cannot be written with. A column of the relation that it does not have is no
-/// difference: such columns are not written.
-fn difference(shape: &Shape, table: &Table, target: &TargetTable) -> Option<Unfit> {
-    for column in target.columns.iter().filter(|column| column.column.is_written) {
-        let name = &column.column.name;
-        let Some(sent) = shape.columns.iter().find(|sent| sent.name == *name) else {
-            return Some(Unfit(format!("its column {name} is not sent any more")));
-        };
-        let is_known = table.column(name).is_some_and(|(_, found)| found.type_oid == sent.type_oid);
-        if !is_known {
-            return Some(Unfit(format!("its column {name} changed while it was looked at")));
-        }
-        if is_other_type(sent.type_oid, column.column.type_oid) {
-            return Some(Unfit(format!("its column {name} has another type on the target")));
-        }
-    }
-    None
-}
-
-/// Types of users have other oids in another database: if they differ, applying says so.
-fn is_other_type(source: Oid, target: Oid) -> bool {
-    source != target && (source.0 < FIRST_USER_OID || target.0 < FIRST_USER_OID)
-}
-
-/// A rule on a column of the replica identity must give the same for the old key alone as for
-/// the whole row.
-pub(super) fn check_identity(
-    table: &Table,
-    plan: &TablePlan,
-    identity: &[&str],
-) -> Result<(), BindError> {
-    for name in identity {
-        let Some((at, _)) = table.column(name) else { continue };
-        let Some(column) = plan.columns.get(at) else { continue };
-        let is_outside = |at: &usize| {
-            let subject = table.columns.get(*at).map(|column| column.name.as_str());
-            subject.is_none_or(|subject| !identity.contains(&subject))
-        };
-        let reason = if column.rule.transform == Transform::Null {
-            "a rule that makes all its values NULL finds no row"
-        } else if column.subject.iter().any(is_outside) {
-            "its rule is keyed by a column that is not sent with the old key"
-        } else {
-            continue;
-        };
-        let (relation, column) = (table.name.clone(), (*name).to_owned());
-        return Err(BindError::Identity { relation, column, reason });
-    }
-    Ok(())
-}
-
-/// The masks of the relation's columns in the order of its tuples. What is not written is NULL
-/// from here on: its raw value must not come into a buffer or a file.
-fn mask(
-    shape: &Shape,
-    table: &Table,
-    plan: &TablePlan,
-    bound: &[crate::sink::apply::BoundColumn],
-    key: &RootKey,
-) -> Result<TableMask, Vec<Diagnostic>> {
-    /// No column of any table.
-    const NOWHERE: usize = usize::MAX;
-    let position = |name: &str| table.column(name).map_or(NOWHERE, |(at, _)| at);
-    let positions = shape.columns.iter().map(|column| position(&column.name)).collect::<Vec<_>>();
-    let mut masks = match table_mask(plan, table, &positions, key)? {
-        TableMask::KeepAll(_) => Vec::new(),
-        TableMask::Rules(masks) => masks,
-    };
-    let is_written = |at: usize| bound.get(at).is_some_and(|column| column.is_written);
-    masks.retain(|mask| is_written(mask.position));
-    let unwritten = shape.columns.iter().enumerate().filter(|(at, _)| !is_written(*at));
-    masks.extend(unwritten.map(|(position, column)| ColumnMask {
-        position,
-        name: column.name.clone(),
-        kind: Kind::Opaque,
-        treatment: Treatment::Null,
-        subject: Vec::new(),
-    }));
-    Ok(TableMask::new(masks))
-}
-
-/// Asks the running stream, or the next one, to copy tables again.
-pub(super) fn resync_statement(tables: &[&RelationName]) -> String {
-    let names = tables.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let arguments = serde_json::json!({"tables": names}).to_string();
-    format!(
-        "insert into backlot.request (kind, arguments) values ('resync', {})",
-        Literal(&arguments)
-    )
-}
-
-pub(super) fn state_statement(
-    relation: &RelationName,
-    state: TableState,
-    reason: Option<&str>,
-    rules_hash: &str,
-) -> String {
-    let reason = reason.map_or_else(|| "null".to_owned(), |reason| Literal(reason).to_string());
-    format!(
-        "insert into backlot.stream_table (relation, state, reason, rules_hash) values ({}, {}, {reason}, {}) \
-         on conflict (relation) do update set state = excluded.state, reason = excluded.reason, \
-         rules_hash = excluded.rules_hash, changed_at = pg_catalog.now()",
-        Literal(&relation.to_string()),
-        Literal(state.name()),
-        Literal(rules_hash)
-    )
 }

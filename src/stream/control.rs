@@ -3,8 +3,8 @@
 
 use super::arrivals::{LATER, Lookout, say_later};
 use super::begin::Begun;
-use super::bind::state_statement;
 use super::error::StreamError;
+use super::note::state_statement;
 use super::options::Options;
 use super::order::Order;
 use super::pipeline::End;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Readers of the target wait behind a change for no longer, and the stream stands still for no
 /// longer than all the tries take.
-pub(super) const PATIENCE: Patience = Patience {
+const PATIENCE: Patience = Patience {
     lock_timeout: Duration::from_millis(500),
     attempts: 20,
     first_pause: Duration::from_millis(50),
@@ -81,8 +81,7 @@ impl Evolution {
 
     /// Why the target could not be altered, for people.
     pub(super) fn refused(&self, error: &ExecuteError) -> String {
-        let cause = error.server().map_or_else(|| error.to_string(), ToString::to_string);
-        format!("{}: the target cannot be altered so: {cause}", self.describe())
+        format!("{}: the target cannot be altered so: {}", self.describe(), cause(error))
     }
 
     /// Alters the target's table; `notes` are written in the same transaction.
@@ -91,31 +90,49 @@ impl Evolution {
         target: &ConnInfo,
         notes: Vec<String>,
     ) -> Result<(), ExecuteError> {
-        let mut executor = Executor::new(
-            target.clone(),
-            ExecutorOptions {
-                application_name: super::run::NAME.to_owned(),
-                search_path: vec!["pg_catalog".to_owned()],
-                role: None,
-                has_own_times: false,
-                patience: PATIENCE,
-            },
-        );
         let mut statements =
             self.changes.iter().map(|change| change.statement(&self.root)).collect::<Vec<_>>();
         statements.extend(known_statements(&self.root, &self.known));
         statements.extend(notes);
-        let work = Work {
-            step: "follow a change of the schema",
-            statements: &statements,
-            // All of it is one transaction, and is found out anew after a crash.
-            claim: "update backlot.checkpoint set updated_at = updated_at",
-            announcement: "",
-            conclusion: "",
-            message: None,
-        };
-        executor.run(&work).await.map(drop)
+        alter(&mut executor(target), "follow a change of the schema", &statements).await
     }
+}
+
+/// For changes of the target's tables.
+pub(super) fn executor(target: &ConnInfo) -> Executor {
+    Executor::new(
+        target.clone(),
+        ExecutorOptions {
+            application_name: super::run::NAME.to_owned(),
+            search_path: vec!["pg_catalog".to_owned()],
+            role: None,
+            has_own_times: false,
+            patience: PATIENCE,
+        },
+    )
+}
+
+/// Runs the statements of a step in one transaction. After a crash it is found out anew what is
+/// left to do: nothing is noted.
+pub(super) async fn alter(
+    executor: &mut Executor,
+    step: &str,
+    statements: &[String],
+) -> Result<(), ExecuteError> {
+    let work = Work {
+        step,
+        statements,
+        claim: "update backlot.checkpoint set updated_at = updated_at",
+        announcement: "",
+        conclusion: "",
+        message: None,
+    };
+    executor.run(&work).await.map(drop)
+}
+
+/// Why the target refuses a change, for people.
+pub(super) fn cause(error: &ExecuteError) -> String {
+    error.server().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// What is known of a table that is as the source's is now.

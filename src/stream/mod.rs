@@ -18,6 +18,8 @@ mod machine;
 mod arrivals;
 mod bind;
 mod evolve;
+mod fit;
+mod note;
 mod rules;
 mod spill;
 

@@ -48,6 +48,7 @@ pub(super) struct Requests {
     pub(super) publications: Vec<String>,
     pub(super) orders: Sender<Order>,
     resync_every: Option<Duration>,
+    /// Partitioned tables that their partitions' changes are sent as.
     senders: HashSet<RelationName>,
     /// Units that an earlier session had not finished.
     unfinished: Vec<Unit>,
@@ -77,7 +78,8 @@ impl Requests {
         orders: Sender<Order>,
     ) -> Self {
         let is_open = |name: &RelationName| begun.states.get(name) == Some(&TableState::Resyncing);
-        let mut unfinished = begun.rules.units(&begun.senders);
+        let senders = begun.listed.senders();
+        let mut unfinished = begun.rules.units(&senders);
         unfinished.retain(|unit| unit.sources.iter().any(is_open));
         Self {
             source: options.source.clone(),
@@ -88,7 +90,7 @@ impl Requests {
             publications: begun.record.publications.clone(),
             orders,
             resync_every: options.resync_every,
-            senders: begun.senders.clone(),
+            senders,
             unfinished,
             pending: watch::Sender::new(None),
         }

@@ -5,24 +5,25 @@
 //! the copied ones come, and what was kept is applied. Whoever reads the target sees the table as
 //! it was, then as it is.
 
-use super::bind::{resync_statement, state_statement};
+use super::arrivals::NO_IDENTITY;
 use super::error::StreamError;
 use super::evolve::Evolution;
 use super::mark::{Fence, SourceSnapshot};
+use super::note::{resync_statement, state_statement};
 use super::order::{Next, Order, Placing, Spooled, Swapped, Unit};
 use super::request::Requests;
 use super::rules::Rules;
 use super::run::NAME;
 use super::status::TableState;
 use crate::catalog::{Filenodes, RelationName, Table};
-use crate::pg::{ConnInfo, Error, Format, Ident, Session, Wire};
+use crate::pg::{ConnInfo, Format, Ident, Session, Wire};
 use crate::sink::apply::{TargetTable, load_target};
 use crate::source::BlockRange;
+use crate::source::publication::Listed;
 use crate::state::known_columns;
 use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask, unkeyed};
 use crate::transform::TableMask;
 use crate::transform::plan::TablePlan;
-use std::collections::HashSet;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +40,6 @@ const LOCK_PAUSE: Duration = Duration::from_secs(1);
 const LOCK_PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// For the stream to come from the fence to the position.
 const BARRIER_WAIT: Duration = Duration::from_mins(2);
-
-/// Tables of which UPDATE and DELETE come by none of the publications.
-pub(super) const INSERT_ONLY: &str = "select t.schemaname::text, t.tablename::text from pg_catalog.pg_publication_tables t \
-     join pg_catalog.pg_publication p on p.pubname = t.pubname where p.pubname = any ($1) \
-     group by 1, 2 having not pg_catalog.bool_or(p.pubupdate)";
 
 pub(super) struct Resync<'r> {
     pub(super) requests: &'r Requests,
@@ -233,12 +229,8 @@ impl Resync<'_> {
         let source = Session::connect(&requests.source, NAME)
             .await
             .map_err(StreamError::source("connect to the source"))?;
-        let rows = source.query(INSERT_ONLY, &[&requests.publications]).await.map_err(Error::from);
-        let rows = rows.map_err(StreamError::source("read the publications"))?;
-        let insert_only = rows
-            .iter()
-            .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)));
-        let insert_only = insert_only.collect::<HashSet<_>>();
+        let listed = Listed::read(&source, &requests.publications).await;
+        let listed = listed.map_err(StreamError::source("read the publications"))?;
         let to = self.unit.target.sql();
         // Rows of inheritance children are none of the copy's.
         let only = if copy.is_partitioned { "" } else { "only " };
@@ -255,8 +247,8 @@ impl Resync<'_> {
             format!("drop table {staging}"),
         ];
         let state = |source: &RelationName| {
-            if insert_only.contains(source) {
-                (TableState::InsertOnly, Some("it has no replica identity"))
+            if listed.is_insert_only(&rules.with_parents(source)) {
+                (TableState::InsertOnly, Some(NO_IDENTITY))
             } else {
                 (TableState::Streaming, None)
             }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use backlot::instance::StopMode;
+use backlot::instance::{ServerOptions, StopMode};
 use rustix::process::Signal;
 
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
         clone::{CLONE_LIMIT, assert_same, contents, state},
         database,
         database::{block_on, connect},
-        own_cluster, query_strings, query_value, servers, sql, try_query_strings, wait_for,
+        own_cluster, own_cluster_with, query_strings, query_value, servers, sql, try_query_strings,
+        wait_for,
     },
 };
 
@@ -241,6 +242,44 @@ fn a_role_that_may_not_replace_is_told_so_before_anything_is_copied() {
     assert!(output.stderr.contains("does not own the target"), "{}", output.stderr);
     assert_eq!(databases(cluster, &target.name), [[target.name.clone()]]);
     assert_eq!(keepers(&source), 0);
+}
+
+#[test]
+fn a_role_that_is_no_superuser_replaces_a_target_that_autovacuum_works_on() {
+    for binaries in binaries() {
+        let options = ServerOptions::scratch().with("autovacuum_naptime", "1s");
+        let (own, mut server) = own_cluster_with(binaries, options, |_| {});
+        let (source, target) =
+            (occupied(own, "replace_vacuum"), occupied(own, "replace_vacuum_to"));
+        let role = format!("role_{}", target.name);
+        sql(
+            &target,
+            &format!(
+                "create role \"{role}\" login createdb; alter database \"{}\" owner to \"{role}\"",
+                target.name
+            ),
+        );
+        sql(&source, &format!("grant select on precious to \"{role}\""));
+        // A page takes longer than a tenth of a second.
+        sql(
+            &target,
+            "create table slow with (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,
+                autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0) as
+                select n, repeat('x', 500) as pad from generate_series(1, 50000) n;
+             delete from slow where n % 2 = 0",
+        );
+        let vacuumed =
+            "select count(*) from pg_stat_progress_vacuum v join pg_stat_activity a using (pid)
+            where v.relid = 'slow'::regclass and a.backend_type = 'autovacuum worker'";
+        wait_for("autovacuum", CLONE_LIMIT, || query_value(&target, vacuumed) == "1");
+        let clone = Clone::new(&url_as(&source, &role), &url_as(&target, &role)).keep_all();
+        let clone = clone.args(&["--replace"]);
+        assert_eq!(query_value(&target, vacuumed), "1");
+        clone.run().expect_code(0);
+        assert_eq!(query_value(&target, "select to_regclass('slow') is null"), "t");
+        assert_eq!(query_value(&target, "select count(*) from precious"), "50");
+        server.stop(StopMode::Immediate).unwrap();
+    }
 }
 
 /// The same database as another role, whom the servers of the tests trust.

@@ -1,6 +1,7 @@
 //! Wire: replication commands, the reader of a slot, what pgoutput sends, TLS and SCRAM.
 
 mod differential;
+mod limits;
 mod messages;
 mod reader;
 mod slot;

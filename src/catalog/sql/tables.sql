@@ -1,10 +1,10 @@
--- Ordinary and partitioned user tables, by schema and name in C order. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
-select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
+-- Of `user_tables`, by schema and name in C order. Locks: ACCESS SHARE on catalogs. PostgreSQL 14+.
+select c.oid, u.schema, u.name, c.relkind::text as kind,
        case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) else 0 end as size_bytes,
        c.reltuples::float8 as reltuples,
        coalesce(a.amname = 'heap', false) as is_heap,
        c.relrowsecurity as row_security,
-       c.relispartition as is_partition,
+       u.is_partition,
        pg_catalog.obj_description(c.oid, 'pg_class') as comment,
        coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as is_readable,
        coalesce((select pg_catalog.array_agg(att.attname::text order by key.ord)
@@ -34,12 +34,7 @@ select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::tex
                                    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
                                      and d.refclassid = d.classid and d.refobjid = c.oid and d.refobjsubid = att.attnum
                                      and d.deptype = 'i'))), '{}') as partition_columns
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+from user_tables u
+join pg_catalog.pg_class c on c.oid = u.oid
 left join pg_catalog.pg_am a on a.oid = c.relam
-where c.relkind in ('r', 'p') and c.relpersistence <> 't'
-  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backlot')
-  and n.nspname not like 'pg\_temp\_%' and n.nspname not like 'pg\_toast\_temp\_%'
-  and not exists (select from pg_catalog.pg_depend d
-                  where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
-order by n.nspname collate "C", c.relname collate "C"
+order by u.schema collate "C", u.name collate "C"

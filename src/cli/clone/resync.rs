@@ -39,9 +39,10 @@ pub(super) async fn run(args: ResyncArgs, global: &Global) -> Result<(), Failure
     create_stream_state(&target).await?;
     let tables = args.tables.iter().map(|table| qualified(table)).collect::<Vec<_>>();
     // A running stream has the source's address; who brings a new table needs it, too.
-    if let Ok(source) = args.servers.source() {
-        bring(&source, &info, &tables).await?;
-    }
+    let brought = match args.servers.source() {
+        Ok(source) => bring(&source, &info, &tables).await?,
+        Err(_) => Vec::new(),
+    };
     let arguments = json!({"tables": tables}).to_string();
     let row = target.query_one(ASK, &[&arguments]).await.map_err(Error::from)?;
     let request: i64 = row.get(0);
@@ -56,19 +57,35 @@ pub(super) async fn run(args: ResyncArgs, global: &Global) -> Result<(), Failure
         }
     }
     answered(&target, request).await?;
-    if global.json {
-        return output::json(&json!({"event": "summary", "tables": tables}));
-    }
-    output::line(&format!("copied again: {}", tables.join(", ")))
+    print(&tables, &brought, global)
 }
 
-/// Makes tables that came after the clone, and has them followed.
-async fn bring(source: &ConnInfo, target: &ConnInfo, tables: &[String]) -> Result<(), Failure> {
+/// Makes tables that came after the clone, and has them followed; returns which.
+async fn bring(
+    source: &ConnInfo,
+    target: &ConnInfo,
+    tables: &[String],
+) -> Result<Vec<String>, Failure> {
     let name = |table: &String| parse_relation_name(table);
     let names = tables.iter().filter_map(name).collect::<Vec<_>>();
-    if let Some(bring) = Bring::look(source, target, &names).await? {
-        let tools = environment::tools(source_major(source).await?)?;
-        bring.run(&tools).await?;
+    let Some(bring) = Bring::look(source, target, &names).await? else { return Ok(Vec::new()) };
+    let tools = environment::tools(source_major(source).await?)?;
+    let brought = bring.run(&tools).await?;
+    Ok(brought.iter().map(ToString::to_string).collect())
+}
+
+fn print(tables: &[String], brought: &[String], global: &Global) -> Result<(), Failure> {
+    if global.json {
+        let summary = json!({"event": "summary", "tables": tables, "brought": brought});
+        return output::json(&summary);
+    }
+    if !brought.is_empty() {
+        output::line(&format!("brought, and followed from now on: {}", brought.join(", ")))?;
+    }
+    let again = tables.iter().filter(|table| !brought.contains(table)).map(String::as_str);
+    let again = again.collect::<Vec<_>>();
+    if !again.is_empty() {
+        output::line(&format!("copied again: {}", again.join(", ")))?;
     }
     Ok(())
 }

@@ -15,6 +15,9 @@ const STATEMENT_TIMEOUT: &str = "20s";
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(45);
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// What the two publications of a slot publish of their tables.
+const WHOLE: &str = "insert, update, delete, truncate";
+const INSERT_ONLY: &str = "insert, truncate";
 const BLOCKERS: &str = include_str!("../sql/publication_blockers.sql");
 
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +68,8 @@ pub fn statements(names: &PublicationNames, plan: &PublicationPlan) -> Vec<Strin
             format!("create publication {}{list} with (publish = '{publish}')", Ident(name))
         })
     };
-    let whole = statement(&names.whole, &plan.whole, "insert, update, delete, truncate");
-    let insert_only = statement(&names.insert_only, &plan.insert_only, "insert, truncate");
+    let whole = statement(&names.whole, &plan.whole, WHOLE);
+    let insert_only = statement(&names.insert_only, &plan.insert_only, INSERT_ONLY);
     whole.into_iter().chain(insert_only).collect()
 }
 
@@ -132,10 +135,8 @@ pub async fn add_to_publications(
         format!("set local lock_timeout = '{LOCK_TIMEOUT}'"),
         format!("set local statement_timeout = '{STATEMENT_TIMEOUT}'"),
     ];
-    let both = [
-        (&names.whole, &plan.whole, "insert, update, delete, truncate"),
-        (&names.insert_only, &plan.insert_only, "insert, truncate"),
-    ];
+    let both =
+        [(&names.whole, &plan.whole, WHOLE), (&names.insert_only, &plan.insert_only, INSERT_ONLY)];
     for (name, tables, publish) in both.into_iter().filter(|(_, tables, _)| !tables.is_empty()) {
         let row = session.query_one(is_there, &[name]).await;
         let name = Ident(name);

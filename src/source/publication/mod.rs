@@ -7,6 +7,7 @@
 //! checked and never changed.
 
 mod create;
+mod listed;
 mod named;
 mod plan;
 
@@ -14,6 +15,7 @@ pub use create::{
     PublicationError, PublicationNames, add_to_publications, create_publications,
     drop_publications, statements,
 };
+pub use listed::Listed;
 pub use named::{NamedProblem, check_named};
 pub use plan::{
     Followed, Following, PublicationPlan, RelationIdentity, plan_publications, relation_identities,

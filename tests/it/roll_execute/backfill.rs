@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::rig::{Rig, add_doubled, by, doubling};
 use crate::support::{
+    Cluster,
     database::{block_on, connect},
     query_strings, query_value, servers, sql, wait_for,
 };
@@ -53,22 +54,27 @@ fn every_kind_of_key_is_walked() {
     fills("roll_no_rows", "create table public.t (a int)", &Key::Ctid);
 }
 
+/// Table `t` of the leaves `t1` and `t2`, filled by a plan that knows of these leaves.
+fn filled_with_leaves(cluster: &'static Cluster, name: &str, planned: [&str; 2]) -> Rig {
+    let rig = Rig::new(cluster, name);
+    sql(
+        &rig.database,
+        "create table public.t (a int primary key) partition by range (a);
+         create table public.t1 partition of public.t for values from (0) to (3000);
+         create table public.t2 partition of public.t default;
+         insert into public.t select generate_series(1, 5000)",
+    );
+    let mut plan = add_doubled(by(&["a"]));
+    plan.backfill[0].partitions = planned.map(|name| RelationName::new("public", name)).into();
+    rig.start("01", &plan).unwrap();
+    assert_eq!(query_value(&rig.database, WRONG), "0");
+    rig
+}
+
 #[test]
 fn leaves_of_a_partitioned_table_are_walked() {
     for cluster in servers() {
-        let rig = Rig::new(cluster, "roll_leaves");
-        sql(
-            &rig.database,
-            "create table public.t (a int primary key) partition by range (a);
-             create table public.t1 partition of public.t for values from (0) to (3000);
-             create table public.t2 partition of public.t default;
-             insert into public.t select generate_series(1, 5000)",
-        );
-        let mut plan = add_doubled(by(&["a"]));
-        plan.backfill[0].partitions =
-            ["t1", "t2"].map(|name| RelationName::new("public", name)).into();
-        rig.start("01", &plan).unwrap();
-        assert_eq!(query_value(&rig.database, WRONG), "0");
+        let rig = filled_with_leaves(cluster, "roll_leaves", ["t1", "t2"]);
         let journal = "select relation, row_count, is_done from pgroll.backlot_backfill order by 1";
         let expected = [["public.t1", "2999", "t"], ["public.t2", "2001", "t"]];
         assert_eq!(query_strings(&rig.database, journal), expected);
@@ -78,19 +84,7 @@ fn leaves_of_a_partitioned_table_are_walked() {
 #[test]
 fn partitions_come_and_go_after_the_plan_was_made() {
     for cluster in servers() {
-        let rig = Rig::new(cluster, "roll_new_leaves");
-        sql(
-            &rig.database,
-            "create table public.t (a int primary key) partition by range (a);
-             create table public.t1 partition of public.t for values from (0) to (3000);
-             create table public.t2 partition of public.t default;
-             insert into public.t select generate_series(1, 5000)",
-        );
-        let mut plan = add_doubled(by(&["a"]));
-        plan.backfill[0].partitions =
-            ["t0", "t1"].map(|name| RelationName::new("public", name)).into();
-        rig.start("01", &plan).unwrap();
-        assert_eq!(query_value(&rig.database, WRONG), "0");
+        filled_with_leaves(cluster, "roll_new_leaves", ["t0", "t1"]);
     }
 }
 

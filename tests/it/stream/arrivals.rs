@@ -1,7 +1,7 @@
 //! Tables of the source that came after the clone: partitions are followed, all others are named.
 
 use super::basic::{LIMIT, Pair, RULES, SCHEMA, pair};
-use crate::support::{query_strings, query_value, servers, sql, wait_for};
+use crate::support::{backlot, clone::KEY, query_strings, query_value, servers, sql, wait_for};
 use rustix::process::Signal;
 
 const EVENTS: &str = "
@@ -234,6 +234,31 @@ fn a_new_table_is_named_and_not_said_to_be_followed() {
 }
 
 #[test]
+fn a_running_stream_takes_no_table_of_an_extension_for_a_new_one() {
+    let pair = with_events("arrive_extension");
+    let running = pair.stream(&[]);
+    sql(
+        &pair.source,
+        "create table spatial (id int primary key); alter extension plpgsql add table spatial",
+    );
+    // What one look found is written down before the next one.
+    for at in [2, 3] {
+        let partition = format!("events_{at}");
+        let bounds = format!("from ({at}0) to ({at}9)");
+        sql(
+            &pair.source,
+            &format!("create table {partition} partition of events for values {bounds}"),
+        );
+        let there = format!("select to_regclass('public.{partition}') is not null");
+        wait_for("the partition", LIMIT, || query_value(&pair.target, &there) == "t");
+    }
+    assert!(state(&pair, "public.spatial").is_empty());
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+    pair.catch_up();
+}
+
+#[test]
 fn a_new_table_that_the_rules_exclude_is_nobodys_business() {
     let pair = pair(
         "arrive_excluded",
@@ -272,9 +297,13 @@ fn a_new_table_is_brought_by_a_copy_from_cron() {
     let pair = with_unique_email("bring_cron");
     sql(&pair.source, ORDERS);
     pair.follow.catch_up().expect_code(9);
-    pair.follow.run("resync", &["sales.orders"]).expect_code(0);
+    let brought = pair.follow.run("resync", &["sales.orders"]).expect_code(0).summary();
+    assert_eq!(brought["brought"], serde_json::json!(["sales.orders"]));
     assert_orders(&pair);
     assert_eq!(state(&pair, "sales.orders"), [["streaming", ""]]);
+    let again = pair.follow.run("resync", &["sales.orders", "notes"]).expect_code(0).summary();
+    assert_eq!(again["tables"], serde_json::json!(["sales.orders", "public.notes"]));
+    assert_eq!(again["brought"], serde_json::json!([]));
     let change = "insert into sales.orders (buyer, amount) values ('u1@corp.test', 7);
         update sales.orders set amount = 8 where id = 3; delete from sales.orders where id = 4";
     sql(&pair.source, change);
@@ -329,9 +358,62 @@ fn a_new_table_that_cannot_be_brought_says_what_it_lacks() {
     let refused = pair.follow.run("resync", &["moods"]).expect_code(1);
     assert!(refused.stderr.contains("public.mood"), "{}", refused.stderr);
     sql(&pair.target, "create type mood as enum ('sad', 'ok')");
-    pair.follow.run("resync", &["moods"]).expect_code(0);
+    let urls = ["--source-url", &pair.source.url, "--target-url", &pair.target.url];
+    let args = [&["clone", "resync"][..], &urls, &["moods", "notes"]].concat();
+    let brought = backlot(pair.follow.dir.path(), &args, &[("BACKLOT_KEY", KEY)]).expect_code(0);
+    let told = "brought, and followed from now on: public.moods\ncopied again: public.notes\n";
+    assert_eq!(brought.stdout, told);
     pair.assert_rows("select * from moods");
     pair.follow.run("resync", &["no_such_table"]).expect_code(5);
+}
+
+#[test]
+fn a_new_table_is_brought_only_where_owner_and_rules_let_it_in() {
+    let invoices = "create table invoices (id int primary key, email text);
+        insert into invoices values (1, 'a@corp.test')";
+    let there = "select to_regclass('invoices') is not null";
+    let owned = pair(
+        "bring_owner",
+        &format!(
+            "{SCHEMA} create publication whole for table users, notes;
+             create publication part for table logs with (publish = 'insert, truncate')"
+        ),
+        &format!("{RULES}publications: [part, whole]\n"),
+    );
+    sql(&owned.source, invoices);
+    let refused = owned.follow.run("resync", &["invoices"]).expect_code(7);
+    assert!(refused.stderr.contains("is in none of the publications"), "{}", refused.stderr);
+    let listed = "select count(*) from pg_publication_tables where tablename = 'invoices'";
+    assert_eq!(query_value(&owned.source, listed), "0");
+    assert_eq!(query_value(&owned.target, there), "f");
+    // What the refusal says, done by the owner, where updates are published too.
+    assert!(refused.stderr.contains("let an owner run"), "{}", refused.stderr);
+    sql(&owned.source, "alter publication whole add table invoices");
+    owned.follow.run("resync", &["invoices"]).expect_code(0);
+    owned.assert_rows("select id from invoices");
+    assert_eq!(state(&owned, "public.invoices"), [["streaming", ""]]);
+    let raw = "select count(*) from invoices where email like '%corp.test'";
+    assert_eq!(query_value(&owned.target, raw), "0");
+
+    for policy in ["null", "stop_table"] {
+        let closed = format!("unclassified: keep, new_column: \"{policy}\"}}");
+        let rules = RULES.replace("unclassified: keep}", &closed);
+        let pair = pair("bring_closed", SCHEMA, &rules);
+        sql(&pair.source, invoices);
+        let refused = pair.follow.run("resync", &["invoices"]).expect_code(7);
+        let reason = format!("`new_column: {policy}` lets nothing of it in");
+        assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
+        assert_eq!(query_value(&pair.source, listed), "0");
+        assert_eq!(query_value(&pair.target, there), "f");
+    }
+
+    let excluding = format!("{RULES}exclude: [public.inv*]\n");
+    let schema = format!("{SCHEMA} create table inventory (id int)");
+    let pair = pair("bring_excluded", &schema, &excluding);
+    sql(&pair.source, invoices);
+    pair.follow.run("resync", &["invoices"]).expect_code(5);
+    assert_eq!(query_value(&pair.source, listed), "0");
+    assert_eq!(query_value(&pair.target, there), "f");
 }
 
 #[test]
