@@ -28,6 +28,8 @@ pub(crate) const PINNED: &[(&str, &str)] = &[
     ("statement_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("client_min_messages", "warning"),
+    // To compile a query of the catalogs takes longer than to run it.
+    ("jit", "off"),
 ];
 
 /// Of limits that not every server has (they came with PostgreSQL 14 and 17): a session that holds a

@@ -30,8 +30,8 @@ pub(in crate::stream) use streamed::{BufferId, Release, Segment, StoredId};
 
 /// A group is closed at the latest with this much in it; a transaction that is larger goes over
 /// in parts of this size.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
-const GROUP_CHANGES: usize = 50_000;
+const GROUP_BYTES: usize = 16 * 1024 * 1024;
+const GROUP_CHANGES: usize = 100_000;
 /// An idle stream moves its checkpoint after this time or this much WAL, so that the slot of a
 /// quiet database in a busy cluster does not hold WAL back.
 const ADVANCE_AGE: Duration = Duration::from_secs(10);

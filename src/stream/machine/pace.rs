@@ -60,7 +60,9 @@ impl Pace {
         }
         let is_due = match applier {
             Applier::Full => false,
-            Applier::Idle | Applier::Busy if is_far => {
+            // It grows until the applier has nothing to do, or it is full.
+            Applier::Busy if is_far => false,
+            Applier::Idle if is_far => {
                 gathered.bytes() >= GROUP_BYTES / SHARES * self.shares
                     || gathered.change_count() >= GROUP_CHANGES / SHARES * self.shares
                     || passed.bytes_since(handed) >= ahead
