@@ -280,7 +280,7 @@ fn a_slot_that_keeps_too_much_is_given_up_while_the_target_is_away() {
         let given_up = stream.wait_within(Duration::from_secs(50)).expect_code(7);
         assert!(given_up.stderr.contains("was given up"), "{}", given_up.stderr);
         let slots = "select count(*) from pg_replication_slots where database = current_database()";
-        assert_eq!(query_value(&site.source, slots), "0");
+        assert_eq!(query_value(&site.source, slots), "0", "{given_up:?}");
         site.to_target.go_on();
     }
 }
