@@ -3,6 +3,9 @@
 # setup may have just installed cargo there.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
+# Most tests wait for a server most of the time: on two cores, four at once.
+TEST_THREADS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); [ "$$cores" -gt 4 ] && echo "$$cores" || echo 4)
+
 .PHONY: help setup demo test bench check fuzz
 
 help:
@@ -20,7 +23,7 @@ demo: setup
 	cargo run --release --locked -- demo
 
 test: setup
-	cargo test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} cargo test --locked
 
 bench: setup
 	cargo bench --locked

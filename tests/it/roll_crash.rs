@@ -161,18 +161,18 @@ impl Rig {
 
     /// False if the verb made fewer writes, and ended.
     fn kill_at(&self, database: &Database, verb: &str, k: u32) -> bool {
-        sql(
-            database,
-            &format!("update gate.at set k = {k}; select setval('gate.count', 1, false)"),
-        );
+        // One session for all looks: to connect takes longer than most of what is waited for.
         let keeper = block_on(connect(&database.url)).unwrap();
-        block_on(keeper.batch_execute("select pg_advisory_lock(4711)")).unwrap();
+        let run = |statements: &str| block_on(keeper.batch_execute(statements)).unwrap();
+        let count = |query: &str| block_on(keeper.query_one(query, &[])).unwrap().get::<_, i64>(0);
+        run(&format!("update gate.at set k = {k}; select setval('gate.count', 1, false)"));
+        run("select pg_advisory_lock(4711)");
         let mut running = self.verb(database, verb);
         let waits = "select count(*) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted
             and database = (select oid from pg_database where datname = current_database())";
         let mut is_held = false;
         wait_for("the gate or the end", LIMIT, || {
-            is_held = query_value(database, waits) != "0";
+            is_held = count(waits) != 0;
             is_held || !running.is_running()
         });
         if !is_held {
@@ -183,11 +183,9 @@ impl Rig {
         let ours = "select count(*) from pg_stat_activity where application_name = 'backlot roll' and datname = current_database()";
         if k.is_multiple_of(2) {
             // The server notices by itself that nobody is there any more.
-            wait_for("the killed one's sessions to end", LIMIT, || {
-                query_value(database, ours) == "0"
-            });
+            wait_for("the killed one's sessions to end", LIMIT, || count(ours) == 0);
         }
-        sql(database, "update gate.at set k = 1000000");
+        run("update gate.at set k = 1000000");
         // Where its sessions live on, they go on with what they were at, beside the next verb.
         drop(keeper);
         true

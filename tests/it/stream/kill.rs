@@ -11,14 +11,17 @@ use backlot::{
     pg::Lsn,
 };
 use rustix::process::Signal;
+use tokio_postgres::Client;
 
 use super::{
     oracle,
     workload::{self, NOT_FOLLOWED, Options, Workload},
 };
 use crate::support::{
-    Database, Follow, Random, Running, binaries, database, follow::FOLLOW_LIMIT, own_cluster,
-    query_strings, query_value, servers, try_query_strings, wait_for,
+    Database, Follow, Random, Running, binaries, database,
+    database::{block_on, connect},
+    follow::FOLLOW_LIMIT,
+    own_cluster, query_strings, query_value, servers, try_query_strings, wait_for,
 };
 
 /// In all; `BACKLOT_KILLS` asks for more.
@@ -56,21 +59,43 @@ impl<'a> Positions<'a> {
 
     /// Asserts, again and again until it is told to stop, that the slot is never ahead.
     fn watch(&self, stop: &AtomicBool) -> u64 {
+        let confirmed = format!(
+            "select confirmed_flush_lsn from pg_replication_slots where slot_name = '{}'",
+            self.slot
+        );
         let mut looks = 0;
-        while !stop.load(Ordering::Relaxed) {
-            // In this order: both only grow.
-            let confirmed = self.confirmed();
-            if let Some(checkpoint) = self.checkpoint() {
-                assert!(
-                    confirmed <= checkpoint,
-                    "the slot has {confirmed}, the target {checkpoint}"
-                );
-                looks += 1;
+        let mut target = None;
+        block_on(async {
+            let source = connect(&self.source.url).await.unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                // In this order: both only grow.
+                let confirmed = lsn(&source, &confirmed).await.unwrap();
+                if let Some(checkpoint) = checkpoint(&mut target, &self.target.url).await {
+                    assert!(
+                        confirmed <= checkpoint,
+                        "the slot has {confirmed}, the target {checkpoint}"
+                    );
+                    looks += 1;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        });
         looks
     }
+}
+
+async fn lsn(client: &Client, query: &str) -> Result<Lsn, tokio_postgres::Error> {
+    let query = format!("select ({query})::text");
+    Ok(client.query_one(&query, &[]).await?.get::<_, &str>(0).parse().unwrap())
+}
+
+/// None while the target is away; a session that it ended is made again.
+async fn checkpoint(session: &mut Option<Client>, url: &str) -> Option<Lsn> {
+    if session.is_none() {
+        *session = connect(url).await.ok();
+    }
+    let found = lsn(session.as_ref()?, "select end_lsn from backlot.checkpoint").await;
+    found.inspect_err(|_| *session = None).ok()
 }
 
 /// Kills until `count` are done; returns the stream that runs then.
@@ -189,7 +214,7 @@ fn two_hundred_kills_under_load_change_nothing_of_the_end() {
         let (source, target) = (workload::source(from, "kill"), database(cluster, "kill_to"));
         let follow = Follow::new(&source.url, &target.url).config(&workload::config(&source));
         let options =
-            Options { pace: Duration::from_millis(15), huge_once_in: 200, ..Options::default() };
+            Options { pace: Duration::from_millis(15), huge_once_in: 500, ..Options::default() };
         let load = Workload::start(&source, &mut random, options);
         follow.start().expect_code(0);
         let positions = Positions::new(&source, &target);

@@ -66,7 +66,7 @@ impl Site {
             sessions: 2,
             pace: Duration::from_millis(40),
             huge_rows: 20_000,
-            huge_once_in: 100,
+            huge_once_in: 400,
         };
         Workload::start(&self.source, random, options)
     }

@@ -113,6 +113,10 @@ fn options() -> ServerOptions {
         .with("max_replication_slots", "500")
         .with("shared_buffers", "64MB")
         .with("timezone", "UTC")
+        // Some catalog queries are estimated dear enough to be compiled, which takes longer than they do.
+        .with("jit", "off")
+        // A cluster gets hundreds of databases, and each of them a worker that often.
+        .with("autovacuum_naptime", "5min")
 }
 
 /// A standby of a cluster that a test has to itself, from a base backup; with its handle, as

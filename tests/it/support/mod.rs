@@ -28,12 +28,23 @@ use std::time::{Duration, Instant};
 /// No wait is given up before: a machine with other work stands still for many seconds at times.
 const SHORTEST_LIMIT: Duration = Duration::from_mins(2);
 
+/// Between two looks at least, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+/// So many times as long as the look took is the pause after it. To connect and ask keeps a server
+/// busy for 10 ms: looks without a pause take a core from what is waited for.
+const PAUSE_PER_LOOK: u32 = 6;
+
 /// Waits for a condition, with a limit that names what was awaited.
 pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let limit = limit.max(SHORTEST_LIMIT);
     let deadline = Instant::now() + limit;
-    while !done() {
+    let [least, most] = PAUSES;
+    loop {
+        let look = Instant::now();
+        if done() {
+            return;
+        }
         assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep((look.elapsed() * PAUSE_PER_LOOK).clamp(least, most));
     }
 }
