@@ -147,6 +147,7 @@ async fn session(
         Err(error) => return Err(slot::give_up(options, error, status).await),
     };
     let (ended_sender, mut ended) = oneshot::channel();
+    let reader = pipeline.reader.control();
     status.enter(Phase::Streaming);
     circumstances.has_streamed = true;
     tracing::info!(slot = begun.record.slot_name, "streaming");
@@ -160,8 +161,10 @@ async fn session(
         Ending::Pipeline(end) => end?,
         Ending::Lost(error @ StreamError::GivenUp { .. }) => {
             drop(orders.send(super::order::Order::Stop));
-            // Threads that wait for a target do not keep the slot: the stream ends for good.
+            // Threads that wait for a target do not keep the slot: the stream ends for good. A
+            // walsender that is ended says so first, and waits for somebody to read it.
             drop(tokio::time::timeout(GIVE_UP_WAIT, ended).await);
+            reader.interrupt();
             return Err(slot::give_up(options, error, status).await);
         }
         Ending::Lost(error) => {
@@ -171,6 +174,7 @@ async fn session(
                 _ = ended => error,
                 error = slot::overdrawn(options, name, &mut guard, status) => error,
             };
+            reader.interrupt();
             return Err(slot::give_up(options, error, status).await);
         }
     };
