@@ -8,7 +8,7 @@ use crate::support::{
     clone::{CLONE_LIMIT, assert_same, contents, schema, state},
     database,
     database::{block_on, connect},
-    own_cluster, query_value, servers, sql, try_query_strings, wait_for,
+    own_cluster, query_value, servers, sql, try_query_strings, wait_closely_for, wait_for,
 };
 
 /// Lanes of the clones here: that many ranges may be in flight at a kill.
@@ -124,7 +124,7 @@ pub(crate) fn wait_while_running(
     what: &str,
     mut reached: impl FnMut() -> bool,
 ) {
-    wait_for(what, CLONE_LIMIT, || {
+    wait_closely_for(what, CLONE_LIMIT, || {
         let is_reached = reached();
         assert!(is_reached || running.is_running(), "the clone ended before {what}");
         is_reached

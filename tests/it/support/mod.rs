@@ -35,16 +35,32 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(1
 const PAUSE_PER_LOOK: u32 = 6;
 
 /// Waits for a condition, with a limit that names what was awaited.
-pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, limit: Duration, done: impl FnMut() -> bool) {
+    let [least, most] = PAUSES;
+    wait(what, limit, done, |look| (look * PAUSE_PER_LOOK).clamp(least, most));
+}
+
+/// As [`wait_for`], for a moment that passes: looks as often as it can.
+pub(crate) fn wait_closely_for(what: &str, limit: Duration, done: impl FnMut() -> bool) {
+    let [least, _] = PAUSES;
+    wait(what, limit, done, |_| least);
+}
+
+/// `pause`: from the time that a look took, the time to the next.
+fn wait(
+    what: &str,
+    limit: Duration,
+    mut done: impl FnMut() -> bool,
+    pause: impl Fn(Duration) -> Duration,
+) {
     let limit = limit.max(SHORTEST_LIMIT);
     let deadline = Instant::now() + limit;
-    let [least, most] = PAUSES;
     loop {
         let look = Instant::now();
         if done() {
             return;
         }
         assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
-        std::thread::sleep((look.elapsed() * PAUSE_PER_LOOK).clamp(least, most));
+        std::thread::sleep(pause(look.elapsed()));
     }
 }
