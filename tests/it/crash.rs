@@ -8,7 +8,8 @@ use crate::support::{
     clone::{CLONE_LIMIT, assert_same, contents, schema, state},
     database,
     database::{block_on, connect},
-    own_cluster, query_value, servers, sql, try_query_strings, wait_closely_for, wait_for,
+    own_cluster, query_value, servers, some_servers, sql, try_query_strings, wait_closely_for,
+    wait_for,
 };
 
 /// Lanes of the clones here: that many ranges may be in flight at a kill.
@@ -156,7 +157,7 @@ fn kill_after(clone: &Clone, target: &Database, count: u64) -> u64 {
 #[test]
 fn ten_kills_anywhere_in_a_clone_change_nothing_of_its_end() {
     let mut random = Random::seeded();
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = source(cluster, "crash_ten");
         let (whole, target) = (database(cluster, "crash_whole"), database(cluster, "crash_ten_to"));
         let total =
@@ -214,7 +215,7 @@ fn ten_kills_anywhere_in_a_clone_change_nothing_of_its_end() {
 
 #[test]
 fn a_killed_clone_copies_only_what_was_in_flight_again() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "crash_flight"), database(cluster, "crash_flight_to"));
         let clone = clone(&source, &target).keep_all();
@@ -245,7 +246,7 @@ const WRITE: &str = "
 
 #[test]
 fn a_resumed_clone_is_the_source_as_the_first_snapshot_saw_it() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "crash_writes"), database(cluster, "crash_writes_to"));
         let clone = clone(&source, &target).keep_all();
@@ -277,7 +278,7 @@ fn write(source: &Database) {
 
 #[test]
 fn with_the_snapshot_gone_and_the_source_changed_a_clone_starts_over_and_says_so() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) = (source(cluster, "crash_over"), database(cluster, "crash_over_to"));
         let clone = clone(&source, &target).keep_all();
         // In the middle of the index phase there is most to clear away.
@@ -307,7 +308,7 @@ fn with_the_snapshot_gone_and_the_source_unchanged_a_clone_goes_on() {
     let source = source(own, "crash_on");
     sql(&source, "alter system set autovacuum = off");
     sql(&source, "select pg_reload_conf()");
-    for cluster in servers() {
+    for cluster in some_servers() {
         let target = database(cluster, "crash_on_to");
         let clone = clone(&source, &target).keep_all();
         let done = kill_after(&clone, &target, 3);
@@ -374,7 +375,7 @@ fn a_clone_survives_the_crash_of_its_target() {
 
 #[test]
 fn keepers_end_with_the_clone_or_some_time_after_it_was_killed() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) = (source(cluster, "crash_hold"), database(cluster, "crash_hold_to"));
         let clone = clone(&source, &target).args(&["--hold-snapshot", "2s"]);
         kill_after(&clone, &target, 2);

@@ -1,10 +1,10 @@
 //! What a clone does not take along, it names.
 
-use crate::support::{Clone, database, servers, sql};
+use crate::support::{Clone, database, some_servers, sql};
 
 #[test]
 fn rows_that_somebody_added_to_an_extensions_table_are_counted_and_said() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = database(cluster, "left_extension");
         // Only an extension's own script may call pg_extension_config_dump.
         sql(

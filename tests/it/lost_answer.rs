@@ -12,7 +12,10 @@ use std::{
 
 use crate::{
     crash::{clone, source},
-    support::{Database, clone::assert_same, clone::state, database, query_value, servers, sql},
+    support::{
+        Database, clone::assert_same, clone::state, database, query_value, servers, some_servers,
+        sql,
+    },
 };
 
 /// What becomes of the server's answer to the note that a range is done.
@@ -100,7 +103,7 @@ fn forward(mut from: UnixStream, mut to: UnixStream, mut goes_on: impl FnMut(&[u
 
 #[test]
 fn a_range_whose_commit_got_no_answer_counts_as_done() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "lost_answer"), database(cluster, "lost_answer_to"));
         let losses = Arc::new(AtomicU32::new(2));

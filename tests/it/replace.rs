@@ -19,8 +19,8 @@ use crate::{
         clone::{CLONE_LIMIT, assert_same, contents, state},
         database,
         database::{block_on, connect},
-        own_cluster, own_cluster_with, query_strings, query_value, servers, sql, try_query_strings,
-        wait_for,
+        own_cluster, own_cluster_with, query_strings, query_value, servers, some_servers, sql,
+        try_query_strings, wait_for,
     },
 };
 
@@ -71,7 +71,7 @@ fn a_target_that_holds_data_is_refused_and_left_as_it_is() {
 
 #[test]
 fn a_complete_clone_takes_the_targets_place_and_nothing_is_left_behind() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = source(cluster, "replace_yes");
         // 63 bytes leave no room for a suffix.
         let made = database(cluster, "replace_yes_to");
@@ -137,7 +137,7 @@ fn a_replacement_that_fails_leaves_the_old_target_and_its_sessions_alone() {
 
 #[test]
 fn a_replacement_that_is_killed_or_interrupted_leaves_the_old_target_alone_and_goes_on() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = source(cluster, "replace_kill");
         let target = occupied(cluster, "replace_kill_to");
         let clone = clone(&source, &target).keep_all().args(&["--replace"]);
@@ -179,7 +179,7 @@ fn a_source_that_goes_away_leaves_the_old_target_alone() {
 
 #[test]
 fn readers_see_all_of_the_old_or_all_of_the_new() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = database(cluster, "replace_read");
         sql(
             &source,
@@ -291,7 +291,7 @@ fn url_as(database: &Database, role: &str) -> String {
 
 #[test]
 fn a_clone_that_was_killed_before_it_was_swapped_in_is_swapped_in_by_the_next_run() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "replace_swap"), occupied(cluster, "replace_swap_to"));
         let clone = clone(&source, &target).keep_all().args(&["--replace"]);
@@ -359,7 +359,7 @@ fn belongings(target: &Database) -> Vec<Vec<String>> {
 
 #[test]
 fn a_replacement_has_the_owner_the_grants_and_the_settings_of_what_it_replaces() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let source = source(cluster, "replace_own");
         let target = occupied(cluster, "replace_own_to");
         let name = &target.name;

@@ -9,12 +9,12 @@ mod rig;
 use backlot::sink::apply::{OnError, Route};
 use rig::Rig;
 
-use crate::support::{servers, sql};
+use crate::support::{some_servers, sql};
 
 /// Runs `statements` on the source and follows: set-wise and row by row, binary and text, on every
 /// server. The set-wise path must not have fallen back.
 fn check(ddl: &str, statements: &[&str]) {
-    for cluster in servers() {
+    for cluster in some_servers() {
         for (is_binary, route) in [
             (true, Route::Fast),
             (false, Route::Fast),

@@ -5,7 +5,7 @@
 use crate::fidelity::{self, KEY, newest, oldest};
 use crate::support::database::{block_on, connect};
 use crate::support::{
-    Cluster, Database, Output, backlot, database, query_value, servers, sql, wait_for,
+    Cluster, Database, Output, backlot, database, query_value, servers, some_servers, sql, wait_for,
 };
 use backlot::pg::{ConnInfo, Lsn, Session};
 use backlot::state::{StreamRecord, create_stream_state};
@@ -164,7 +164,7 @@ fn one_value_one_row_too_few_one_too_many_and_one_leak_are_found_in_a_million_ro
 
 #[test]
 fn a_leaked_key_is_a_leak_and_is_not_shown() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let schema = "create table accounts (email text primary key, plan text);
             insert into accounts select 'user' || i || '@example.net', 'free' from generate_series(1, 2000) i;
             create table logins (email text, ssn char(11), at int);
@@ -278,7 +278,7 @@ fn fakes_of_every_kind_are_told_from_others_and_not_from_themselves() {
 
 #[test]
 fn rows_that_lie_in_other_partitions_are_compared_over_the_whole_table() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let schema = "create table mails (id int, email text, body text, primary key (id, email)) partition by hash (email);
             create table mails_0 partition of mails for values with (modulus 2, remainder 0);
             create table mails_1 (body text, gone int, email text not null, id int not null);
@@ -316,7 +316,7 @@ tables:
 
 #[test]
 fn values_that_one_rule_masks_and_another_keeps_are_leaks_and_common_words_are_none() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let schema = "create table people (id int primary key, email text, first_name text, phone text);
             insert into people select i, 'user' || i || '@example.net',
                 (array['Ada', 'Grace', 'Barbara', 'Margaret'])[1 + i % 4], '+1 202 555 ' || 1000 + i
@@ -346,7 +346,7 @@ tables:
 
 #[test]
 fn orphans_are_counted_also_for_keys_that_the_server_does_not_vouch_for() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let schema = "create table parents (id int primary key, code text unique);
             insert into parents select i, 'c' || i from generate_series(1, 100) i;
             create table children (id int primary key, parent int references parents, code text, loose int);
@@ -468,7 +468,7 @@ async fn answer_mark(source: String, target: String) {
 
 #[test]
 fn a_stream_marks_the_position_at_which_both_sides_are_compared() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let schema = "create table t (id int primary key, note text); create table s (id int primary key);
             insert into t select i, 'n' from generate_series(1, 100) i; insert into s select * from generate_series(1, 9)";
         let rules = "version: 1\ndefaults: {detected: keep, free_text: keep, unclassified: keep}\ntables:\n  \

@@ -7,7 +7,7 @@ use backlot::instance::{Listen, ServerOptions};
 use super::rig::Project;
 use crate::support::{
     Cluster, Database, Running, binaries, clone::KEY, database, own_cluster_with, query_value,
-    servers, sql,
+    servers, some_servers, sql,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ impl Guest {
 
 #[test]
 fn a_branch_is_a_database_that_goes_its_own_way() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (adopted, project) = on_new(cluster, "template_own");
         let file = fs::read_to_string(project.folder.join(".backlot/project.yaml")).unwrap();
         assert!(file.contains("foreign_server: \"postgresql://postgres@/template_own_"), "{file}");
@@ -130,7 +130,7 @@ fn a_branch_is_a_database_that_goes_its_own_way() {
 
 #[test]
 fn a_parent_that_somebody_is_in_is_left_alone() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (adopted, project) = on_new(cluster, "template_busy");
         let guest = Guest::enter(&adopted.url);
         let error = project.error(&["branch", "create", "--name", "dev"], 5);
@@ -158,7 +158,7 @@ fn a_parent_that_somebody_is_in_is_left_alone() {
 
 #[test]
 fn a_role_is_told_the_statement_that_gives_it_the_right() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let adopted = database(cluster, "template_role");
         let role = format!("role_{}", adopted.name);
         sql(&adopted, &format!("create role \"{role}\" login"));
@@ -189,7 +189,7 @@ fn a_role_is_told_the_statement_that_gives_it_the_right() {
 
 #[test]
 fn a_killed_create_leaves_no_database() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (adopted, project) = on_new(cluster, "template_kill");
         // PostgreSQL waits five seconds for it to leave.
         let guest = Guest::enter(&adopted.url);
@@ -341,7 +341,7 @@ fn a_password_is_kept_beside_the_project_file() {
 
 #[test]
 fn migrations_run_on_such_a_branch() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let adopted = database(cluster, "template_roll");
         let project = project_on(cluster, &adopted.url);
         project.create("dev");
@@ -363,7 +363,7 @@ fn migrations_run_on_such_a_branch() {
 
 #[test]
 fn a_clone_takes_the_place_of_a_branch() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (adopted, project) = on_new(cluster, "template_clone");
         let source = database(cluster, "template_source");
         sql(&source, "create table things (id int primary key); insert into things values (7)");

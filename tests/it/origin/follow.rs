@@ -1,7 +1,8 @@
 //! `clone start --follow`: what it makes on the source and writes into the target.
 
 use crate::support::{
-    Clone, Cluster, Database, clone::contents, database, query_strings, query_value, servers, sql,
+    Clone, Cluster, Database, clone::contents, database, query_strings, query_value, some_servers,
+    sql,
 };
 
 /// One table of every kind that decides how it can be followed.
@@ -87,7 +88,7 @@ fn states(target: &Database) -> Vec<String> {
 
 #[test]
 fn every_table_is_followed_as_far_as_its_replica_identity_allows() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "follow_kinds"), database(cluster, "follow_kinds_to"));
         let summary = follow(&source, &target).run().expect_code(0).summary();

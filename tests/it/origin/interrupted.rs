@@ -7,7 +7,7 @@ use crate::crash::{GATE_DATA, Gate, done, keepers, source, wait_while_running, w
 use crate::support::{
     Clone, Database, Running, binaries,
     clone::{CLONE_LIMIT, assert_same, state},
-    database, own_cluster, query_value, servers, sql, wait_for,
+    database, own_cluster, query_value, servers, some_servers, sql, wait_for,
 };
 
 fn in_ranges(source: &Database, target: &Database) -> Clone {
@@ -40,7 +40,7 @@ fn kill(clone: &Clone, target: &Database) {
 
 #[test]
 fn a_killed_clone_goes_on_with_its_slot_and_misses_nothing() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "follow_kill"), database(cluster, "follow_kill_to"));
         let clone = in_ranges(&source, &target);
@@ -87,7 +87,7 @@ fn without_its_snapshot_a_killed_clone_begins_anew_with_a_new_slot() {
 
 #[test]
 fn a_keeper_that_waits_in_vain_takes_slot_and_publications_away() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) =
             (source(cluster, "follow_hold"), database(cluster, "follow_hold_to"));
         let clone = in_ranges(&source, &target).args(&["--hold-snapshot", "0s"]);

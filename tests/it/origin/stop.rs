@@ -1,7 +1,9 @@
 //! `clone stop`.
 
 use super::{follow::follow, left, run, small};
-use crate::support::{Database, clone::CLONE_LIMIT, database, query_value, servers, sql, wait_for};
+use crate::support::{
+    Database, clone::CLONE_LIMIT, database, query_value, servers, some_servers, sql, wait_for,
+};
 
 fn followed(cluster: &'static crate::support::Cluster, name: &str) -> (Database, Database) {
     let (source, target) = (small(cluster, name), database(cluster, &format!("{name}_to")));
@@ -16,7 +18,7 @@ fn streams(target: &Database) -> String {
 
 #[test]
 fn stop_drops_slot_and_publications_and_can_be_repeated() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) = followed(cluster, "stop");
         let dry = run(&source.url, &target.url, &["--json", "clone", "stop", "--dry-run"]);
         let dry = dry.expect_code(0).json();
@@ -81,7 +83,7 @@ fn stop_refuses_another_source() {
 
 #[test]
 fn replacing_a_followed_target_takes_the_old_stream_away_after_the_swap() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let (source, target) = followed(cluster, "stop_replace");
         let before = left(&source);
         sql(&source, "insert into t values (51, 'n')");

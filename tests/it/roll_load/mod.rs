@@ -5,6 +5,7 @@
 mod case;
 mod ledger;
 mod rig;
+mod starved;
 mod watch;
 mod writer;
 

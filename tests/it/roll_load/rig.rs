@@ -118,7 +118,7 @@ impl Rig {
             new.done.load(Ordering::SeqCst)
         );
         assert!(longest.looks > 100, "{longest:?}");
-        // On a machine that stands still, so does who holds the lock.
+        // On a machine that stands still, so does the watch.
         let limit = LOCK_TIMEOUT_MS + LEEWAY_MS + longest.stall_ms;
         assert!(longest.ms <= limit, "{name}: a writer waited too long behind us: {longest:?}");
         // Of a failure it stays, to be looked at.

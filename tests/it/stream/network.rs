@@ -13,7 +13,7 @@ use crate::support::{
     Cluster, Database, Follow, Proxy, Random, Running, database,
     database::{block_on, connect},
     follow::FOLLOW_LIMIT,
-    query_value, servers, sql, wait_for,
+    query_value, servers, some_servers, sql, wait_for,
 };
 
 /// The source gives a silent client up after this long.
@@ -121,7 +121,7 @@ fn pause(site: &Site) -> Duration {
 #[test]
 fn a_target_that_is_silent_for_longer_than_the_senders_timeout_costs_no_connection_to_the_source() {
     let mut random = Random::seeded();
-    for cluster in servers() {
+    for cluster in some_servers() {
         let site = Site::new(cluster, "pause_target");
         let pause = pause(&site);
         let stream = site.stream();
@@ -144,7 +144,7 @@ fn a_target_that_is_silent_for_longer_than_the_senders_timeout_costs_no_connecti
 #[test]
 fn a_source_that_is_silent_for_longer_than_its_timeout_is_followed_again() {
     let mut random = Random::seeded();
-    for cluster in servers() {
+    for cluster in some_servers() {
         let site = Site::new(cluster, "pause_source");
         let pause = pause(&site);
         let stream = site.stream();
@@ -161,7 +161,7 @@ fn a_source_that_is_silent_for_longer_than_its_timeout_is_followed_again() {
 #[test]
 fn a_connection_reset_in_the_middle_of_a_transaction_loses_nothing() {
     let mut random = Random::seeded();
-    for cluster in servers() {
+    for cluster in some_servers() {
         let site = Site::new(cluster, "reset");
         let stream = site.stream();
         let load = site.load(&mut random);
@@ -205,7 +205,7 @@ fn a_half_open_connection_to_the_source_is_given_up_and_made_again() {
 #[test]
 fn latency_of_fifty_milliseconds_loses_nothing_and_costs_no_connection() {
     let mut random = Random::seeded();
-    for cluster in servers() {
+    for cluster in some_servers() {
         let site = Site::new(cluster, "latency");
         pause(&site);
         let stream = site.stream();

@@ -52,6 +52,25 @@ pub(crate) fn servers() -> impl Iterator<Item = &'static Cluster> {
     binaries().iter().map(cluster)
 }
 
+/// For a test that asks nothing of the version: one of them, by the test's name, so that all tests
+/// together run on each. With `BACKLOT_TEST_EVERY_VERSION` set, every one.
+pub(crate) fn some_servers() -> impl Iterator<Item = &'static Cluster> {
+    let thread = std::thread::current();
+    let name = thread.name().filter(|_| std::env::var_os("BACKLOT_TEST_EVERY_VERSION").is_none());
+    // libtest gives a test's thread its name.
+    let drawn = name.map(|name| draw(name, binaries().len()));
+    let all = binaries().iter().enumerate();
+    all.filter(move |(at, _)| drawn.is_none_or(|drawn| drawn == *at))
+        .map(|(_, found)| cluster(found))
+}
+
+/// The same one each time.
+fn draw(name: &str, count: usize) -> usize {
+    let sum =
+        name.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    sum % count
+}
+
 fn cluster(binaries: &'static Binaries) -> &'static Cluster {
     static CLUSTERS: Mutex<Vec<&'static Cluster>> = Mutex::new(Vec::new());
     // Held while a cluster is made, so that each is made once. A test that panics while it makes

@@ -3,7 +3,9 @@
 use backlot::pg::{ConnInfo, Error, Lsn, Replication, Retry, SlotKind};
 
 use super::{info, options, replication, slot_name};
-use crate::support::{database, query_strings, query_value, servers, sql, wait_for};
+use crate::support::{
+    binaries, database, own_cluster, query_strings, query_value, servers, sql, wait_for,
+};
 
 #[test]
 fn a_slots_snapshot_holds_what_committed_before_its_consistent_point() {
@@ -91,7 +93,9 @@ fn start_error(replication: Replication, slot: &str) -> Error {
 
 #[test]
 fn a_slot_waits_for_running_transactions_only_as_long_as_it_is_told() {
-    for cluster in servers() {
+    for binaries in binaries() {
+        // Of its own: in a shared one, other tests' transactions are waited for as well.
+        let (cluster, _server) = own_cluster(binaries);
         let database = database(cluster, "slot_wait");
         sql(&database, "create table t (a int)");
         let mut holder = backlot::pg::Wire::connect(&info(&database), "holder").unwrap();
