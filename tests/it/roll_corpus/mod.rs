@@ -8,7 +8,7 @@ mod database;
 mod run;
 mod strict;
 
-use crate::support::some_servers;
+use crate::support::servers;
 
 /// Every file of cases: two tests each, which run side by side.
 macro_rules! files {
@@ -18,8 +18,13 @@ macro_rules! files {
         $(
             mod $file {
                 #[test]
-                fn does_what_it_says() {
-                    super::check(stringify!($file));
+                fn on_the_oldest_server() {
+                    super::check(stringify!($file), true);
+                }
+
+                #[test]
+                fn on_newer_servers() {
+                    super::check(stringify!($file), false);
                 }
             }
         )*
@@ -40,9 +45,10 @@ files! {
     versions,
 }
 
-fn check(name: &str) {
+fn check(name: &str, is_oldest: bool) {
     let file = case::load(name);
+    let clusters = servers().enumerate().filter(|(at, _)| (*at == 0) == is_oldest);
     let failures: Vec<String> =
-        some_servers().flat_map(|cluster| run::run_file(cluster, name, &file)).collect();
+        clusters.flat_map(|(_, cluster)| run::run_file(cluster, name, &file)).collect();
     assert!(failures.is_empty(), "{} cases failed\n{}", failures.len(), failures.join("\n\n"));
 }
