@@ -126,6 +126,11 @@ pub(crate) const BACKLOGS: &[Backlog] = &[
 ];
 
 impl Backlog {
+    /// The same work in databases of its own.
+    pub(crate) fn named(&self, name: &'static str) -> Self {
+        Self { name, ..*self }
+    }
+
     pub(crate) fn schema(&self) -> &'static str {
         self.schema
     }

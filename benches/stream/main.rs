@@ -125,7 +125,7 @@ fn compare(site: &Site, settings: &Settings, backlog: &Backlog) {
 
 /// The inserts once more, 10 ms away in each direction from both servers.
 fn roundtrip(site: &Site, settings: &Settings) {
-    let inserts = &BACKLOGS[0];
+    let inserts = BACKLOGS[0].named("roundtrip");
     let stage = inserts.prepare(site, settings);
     let latency = std::time::Duration::from_millis(10);
     let runs = (0..settings.runs).map(|_| Stream::run(site, &stage, Some(latency)).seconds);

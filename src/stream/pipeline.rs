@@ -179,9 +179,7 @@ impl Pipeline {
                 }
             }
             if self.machine.is_at_boundary() && self.machine.has_gathered() {
-                while let Ok(done) = self.done.try_recv() {
-                    self.answered(done)?;
-                }
+                self.take_answers()?;
                 self.machine.close_if_due(now, self.readiness());
             }
             self.act()?;
@@ -301,6 +299,14 @@ impl Pipeline {
             Ok(done) => self.answered(done),
             Err(_) => Err(Err(StreamError::Panicked)),
         }
+    }
+
+    /// What has come meanwhile. Asked for behind every transaction, so it has to cost nothing.
+    fn take_answers(&mut self) -> Result<(), Ended> {
+        while self.state.in_flight > 0 && !self.done.is_empty() {
+            self.wait_done()?;
+        }
+        Ok(())
     }
 
     fn answered(&mut self, done: Done) -> Result<(), Ended> {

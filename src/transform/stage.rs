@@ -90,6 +90,8 @@ pub enum StageError {
     Missing { column: String },
     #[error("the source's COPY stream is not in the format that was asked for")]
     Stream,
+    #[error("a row of more than 4 GiB")]
+    Large,
 }
 
 /// Masks the rows of one table; one per worker, its buffers are reused.

@@ -25,6 +25,8 @@ const COPY_MIN_ROWS: usize = 100;
 /// One statement's arrays: the target holds them in memory.
 const SET_MAX_ROWS: usize = 4096;
 const SET_MAX_BYTES: usize = 1024 * 1024;
+/// Updates are written in the order of their keys: so many rows are fetched together.
+const WARM_ROWS: usize = 16;
 const COPY_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// Net changes by table, and the buffers to write them from. Reused from group to group.
@@ -193,7 +195,11 @@ impl Sets {
         }
         let shape = Shape { set: set.clone(), ..Shape::of(Verb::UpdateSet) };
         let mut old = Vec::new();
-        for (key, layer) in updates {
+        for (at_row, (key, layer)) in updates.iter().enumerate() {
+            if at_row.is_multiple_of(WARM_ROWS) {
+                let next = updates.iter().skip(at_row).take(WARM_ROWS);
+                rows.warm(next.filter_map(|(_, layer)| layer.single()));
+            }
             net.values(rows, *layer, &mut new);
             // Where the key has not changed, it is most often the new row that says it.
             let is_one_row = layer.single() == Some(*key);
