@@ -195,26 +195,25 @@ impl Sets {
         }
         let shape = Shape { set: set.clone(), ..Shape::of(Verb::UpdateSet) };
         let mut old = Vec::new();
-        for (at_row, (key, layer)) in updates.iter().enumerate() {
-            if at_row.is_multiple_of(WARM_ROWS) {
-                let next = updates.iter().skip(at_row).take(WARM_ROWS);
-                rows.warm(next.filter_map(|(_, layer)| layer.single()));
+        for batch in updates.chunks(WARM_ROWS) {
+            rows.warm(batch.iter().filter_map(|(_, layer)| layer.single()));
+            for (key, layer) in batch {
+                net.values(rows, *layer, &mut new);
+                // Where the key has not changed, it is most often the new row that says it.
+                let is_one_row = layer.single() == Some(*key);
+                if !is_one_row {
+                    old.clear();
+                    old.extend(rows.tuple(*key).columns());
+                }
+                let mut place = 0;
+                self.push(at, &positions, |position| {
+                    let is_key = !is_one_row && (set_count..key_end).contains(&place);
+                    let from = if is_key { &old } else { &new };
+                    place += 1;
+                    value(from, position)
+                })?;
+                self.send_if_full(writer, at, &shape, &positions)?;
             }
-            net.values(rows, *layer, &mut new);
-            // Where the key has not changed, it is most often the new row that says it.
-            let is_one_row = layer.single() == Some(*key);
-            if !is_one_row {
-                old.clear();
-                old.extend(rows.tuple(*key).columns());
-            }
-            let mut place = 0;
-            self.push(at, &positions, |position| {
-                let is_key = !is_one_row && (set_count..key_end).contains(&place);
-                let from = if is_key { &old } else { &new };
-                place += 1;
-                value(from, position)
-            })?;
-            self.send_if_full(writer, at, &shape, &positions)?;
         }
         self.send(writer, at, &shape, &positions)
     }
