@@ -10,7 +10,7 @@ TEST_THREADS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); [ "$$cores" -gt 4 ]
 
 help:
 	@echo 'make demo    the main job end to end on embedded servers, in about a minute'
-	@echo 'make test    all tests, on every PostgreSQL version found'
+	@echo 'make test    all tests, together on every PostgreSQL version found'
 	@echo 'make bench   the benchmarks'
 	@echo 'make check   everything that CI checks'
 	@echo 'make fuzz    fuzzes what reads a server'"'"'s bytes, a minute a target'
@@ -32,7 +32,7 @@ bench: setup
 check:
 	.ci/run
 
-fuzz:
+fuzz: setup
 	scripts/fuzz
 
 macos: setup

@@ -20,6 +20,20 @@ cache_dir() {
     fi
 }
 
+# find_tool PROGRAM VERSION: prints the cargo-* program: from PATH, our cache, PyPI (seconds) or by
+# compiling it (minutes).
+find_tool() {
+    local program=$1 version=$2 dir
+    if command -v "$program"; then return; fi
+    dir=$(cache_dir)/tools/$program-$version
+    if [ ! -x "$dir/bin/$program" ]; then
+        install_wheel "$dir" "astral-dev-toolchain-$program" "$version" "bin/$program" >&2 ||
+            cargo install "$program" --locked --version "$version" --root "$dir" >&2 ||
+            return 1
+    fi
+    echo "$dir/bin/$program"
+}
+
 # install_wheel DIR NAME VERSION PROOF: unpacks one wheel into DIR, all or nothing. PROOF is a
 # path in it that must be there. pip picks the file for this platform and checks its hash.
 install_wheel() {

@@ -90,7 +90,7 @@ pub enum StageError {
     Missing { column: String },
     #[error("the source's COPY stream is not in the format that was asked for")]
     Stream,
-    #[error("a row of more than 4 GiB")]
+    #[error("a row that would end behind 4 GiB: exclude its table, or make its values shorter")]
     Large,
 }
 

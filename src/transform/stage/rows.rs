@@ -98,12 +98,8 @@ impl MaskedRows {
     ) -> Result<MaskedRow, StageError> {
         let start = self.bytes.len();
         let place = make(&mut self.bytes).and_then(|()| {
-            let place = (offset(start), offset(self.bytes.len() - start));
-            if let (Some(start), Some(length)) = place {
-                Ok((start, length))
-            } else {
-                Err(StageError::Large)
-            }
+            let length = self.bytes.len() - start;
+            offset(start).zip(offset(length)).ok_or(StageError::Large)
         });
         let (start, length) = place.inspect_err(|_| self.bytes.truncate(start))?;
         let (column_count, kinds) = (tuple.column_count(), tuple.kinds());

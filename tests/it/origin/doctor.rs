@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{open_transaction, role, run, small};
-use crate::support::{binaries, database, own_cluster, some_servers, sql};
+use crate::support::{binaries, database, own_cluster, servers, sql};
 
 fn findings(output: &crate::support::Output) -> Vec<Value> {
     output.json()["findings"].as_array().unwrap().clone()
@@ -16,7 +16,7 @@ fn ids<'f>(findings: &'f [Value], severity: &str) -> Vec<&'f str> {
 
 #[test]
 fn what_doctor_says_is_missing_is_all_that_is_missing() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let source = small(cluster, "doctor");
         sql(
             &source,

@@ -2,7 +2,7 @@
 //! publications.
 
 use super::{follow::follow, left, role, run, small};
-use crate::support::{Clone, Database, database, query_strings, query_value, some_servers, sql};
+use crate::support::{Clone, Database, database, query_strings, query_value, servers, sql};
 
 fn as_role(url: &str, target: &Database) -> Clone {
     Clone::new(url, &target.url).args(&["--follow=later"])
@@ -12,7 +12,7 @@ const KEEP: &str = "version: 1\ndefaults: {detected: keep, free_text: keep, uncl
 
 #[test]
 fn a_role_with_replication_select_create_and_ownership_is_enough() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let (source, target) = (small(cluster, "role_own"), database(cluster, "role_own_to"));
         let (name, url) = role(&source, "replication");
         sql(
@@ -33,7 +33,7 @@ fn a_role_with_replication_select_create_and_ownership_is_enough() {
 
 #[test]
 fn a_role_that_may_not_publish_is_told_what_an_owner_has_to_run() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let (source, target) = (small(cluster, "role_named"), database(cluster, "role_named_to"));
         let (name, url) = role(&source, "replication");
         sql(&source, &format!("grant select on all tables in schema public to \"{name}\""));
@@ -58,7 +58,7 @@ fn a_role_that_may_not_publish_is_told_what_an_owner_has_to_run() {
 
 #[test]
 fn named_publications_that_miss_something_are_refused_with_names_and_places() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let (source, target) = (small(cluster, "named"), database(cluster, "named_to"));
         let check = |setup: &str, named: &str, expected: &[&str]| {
             sql(&source, setup);

@@ -1,7 +1,7 @@
 //! What `alter_column` must not lose.
 
 use super::run::Roll;
-use crate::support::some_servers;
+use crate::support::servers;
 use backlot::catalog::detail::Table;
 
 const EVERYTHING: &str = r#"
@@ -78,7 +78,7 @@ fn comparable(roll: &Roll, name: &str) -> Table {
 }
 
 fn check_kept(operations: &str) {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, EVERYTHING);
         let before = [comparable(&roll, "items"), comparable(&roll, "lines")];
         let views = roll.rows(VIEWS);

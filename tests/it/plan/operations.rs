@@ -1,7 +1,7 @@
 //! Every operation: start, rollback, start again, complete, with what both versions see.
 
 use super::run::{Roll, joined};
-use crate::support::{Cluster, some_servers};
+use crate::support::{Cluster, servers};
 
 const SCHEMA: &str =
     "create table users (id int primary key, name text, email text not null, age int default 18);
@@ -14,7 +14,7 @@ const SCHEMA: &str =
 
 /// Runs start, rollback, start, `between`, complete; nothing may be left behind.
 fn check_cycle(operations: &str, between: impl Fn(&Roll), after: impl Fn(&Roll)) {
-    for cluster in some_servers() {
+    for cluster in servers() {
         check_on(cluster, operations, &between, &after);
     }
 }

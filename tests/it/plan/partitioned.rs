@@ -1,7 +1,7 @@
 //! Partitioned tables: the parent's operations reach every leaf.
 
 use super::run::{Roll, joined};
-use crate::support::some_servers;
+use crate::support::servers;
 
 const EVENTS: &str = "create table events (id int not null, at date not null, kind text, amount int, primary key (id, at)) partition by range (at);
     create table events_1 partition of events for values from ('2026-01-01') to ('2026-02-01');
@@ -17,7 +17,7 @@ const INDEXES: &str = "select c.relname, pg_get_indexdef(i.indexrelid), i.indisv
 
 #[test]
 fn a_column_of_a_partitioned_table_is_altered_with_its_keys_and_indexes() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, EVENTS);
         let indexes = roll.rows(INDEXES);
         let operations = "  - alter_column: {table: events, column: amount, nullable: false, up: \"coalesce(amount, 0)\", down: amount}
@@ -55,7 +55,7 @@ fn a_column_of_a_partitioned_table_is_altered_with_its_keys_and_indexes() {
 
 #[test]
 fn complete_passes_by_a_partition_that_was_dropped() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, EVENTS);
         let operations = "  - alter_column: {table: events, column: amount, nullable: false, up: \"coalesce(amount, 0)\", down: amount}
   - alter_column: {table: events, column: id, check: {name: positive, constraint: id > 0}, up: id, down: id}
@@ -71,7 +71,7 @@ fn complete_passes_by_a_partition_that_was_dropped() {
 
 #[test]
 fn an_index_reaches_partitions_that_were_made_meanwhile() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let roll = Roll::new(cluster, EVENTS);
         let operations = "  - create_index: {name: events_kind, table: events, unique: true, columns: [{column: kind}, {column: at}, {column: id}]}\n";
         let plan = roll.plan("v1", operations).unwrap();
@@ -91,7 +91,7 @@ fn an_index_reaches_partitions_that_were_made_meanwhile() {
 
 #[test]
 fn the_partition_key_cannot_be_replaced() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let roll = Roll::new(cluster, EVENTS);
         let findings = roll
             .plan(

@@ -1,7 +1,7 @@
 //! What both versions see while both write.
 
 use super::run::{Roll, joined};
-use crate::support::some_servers;
+use crate::support::servers;
 
 const USERS: &str =
     "create table users (id int primary key, name text, email text not null unique, age int);
@@ -9,7 +9,7 @@ const USERS: &str =
 
 #[test]
 fn an_altered_column_is_kept_equal_in_both_directions() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, USERS);
         let before = roll.model();
         let operations = "  - alter_column: {table: users, column: name, nullable: false,\n      up: \"coalesce(name, 'unknown')\", down: name}\n";
@@ -54,7 +54,7 @@ fn an_altered_column_is_kept_equal_in_both_directions() {
 
 #[test]
 fn an_update_of_another_column_leaves_both_sides() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, USERS);
         // Neither direction is the inverse of the other, and up differs every time.
         roll.start("v1", "  - alter_column: {table: users, column: name, nullable: false,\n      up: \"coalesce(name, '') || '-' || random()\", down: \"name || '!'\"}\n");
@@ -77,7 +77,7 @@ fn an_update_of_another_column_leaves_both_sides() {
 
 #[test]
 fn the_version_is_the_first_schema_on_the_path() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(cluster, USERS);
         roll.start(
             "V-2.1",
@@ -130,7 +130,7 @@ fn the_version_is_the_first_schema_on_the_path() {
 
 #[test]
 fn an_app_role_needs_no_more_than_it_had() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(
             cluster,
             "do $$ begin create role plan_writer login; exception when duplicate_object or unique_violation then null; end $$;
@@ -186,7 +186,7 @@ fn an_app_role_needs_no_more_than_it_had() {
 
 #[test]
 fn the_users_own_triggers_and_upserts_work_on_both_sides() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut roll = Roll::new(
             cluster,
             "create table users (id int primary key, email text not null unique, data json, age int);
@@ -222,7 +222,7 @@ fn the_users_own_triggers_and_upserts_work_on_both_sides() {
 
 #[test]
 fn an_unfilled_row_is_filled_by_whoever_updates_it() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let roll = Roll::new(cluster, USERS);
         let operations = "  - alter_column: {table: users, column: name, nullable: false, up: \"coalesce(name, '-')\", down: name}\n";
         let plan = roll.plan("v1", operations).unwrap();
@@ -245,7 +245,7 @@ fn an_unfilled_row_is_filled_by_whoever_updates_it() {
 
 #[test]
 fn the_server_refuses_expressions_before_anything_is_changed() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let roll = Roll::new(cluster, USERS);
         for (operation, state, near) in [
             (

@@ -11,13 +11,13 @@ use super::rig::{Rig, add_doubled, by, doubling};
 use crate::support::{
     Cluster,
     database::{block_on, connect},
-    query_strings, query_value, servers, some_servers, sql, wait_for,
+    query_strings, query_value, servers, sql, wait_for,
 };
 
 const WRONG: &str = "select count(*) from public.t where b is distinct from a * 2 or todo";
 
 fn fills(name: &str, make: &str, key: &Key) {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, name);
         sql(&rig.database, make);
         rig.start("01", &add_doubled(key.clone())).unwrap();
@@ -73,7 +73,7 @@ fn filled_with_leaves(cluster: &'static Cluster, name: &str, planned: [&str; 2])
 
 #[test]
 fn leaves_of_a_partitioned_table_are_walked() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = filled_with_leaves(cluster, "roll_leaves", ["t1", "t2"]);
         let journal = "select relation, row_count, is_done from pgroll.backlot_backfill order by 1";
         let expected = [["public.t1", "2999", "t"], ["public.t2", "2001", "t"]];
@@ -83,7 +83,7 @@ fn leaves_of_a_partitioned_table_are_walked() {
 
 #[test]
 fn partitions_come_and_go_after_the_plan_was_made() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         filled_with_leaves(cluster, "roll_new_leaves", ["t0", "t1"]);
     }
 }
@@ -107,7 +107,7 @@ fn no_trigger_of_the_users_fires() {
 
 #[test]
 fn row_security_forced_on_the_owner_hides_nothing() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut rig = Rig::new(cluster, "roll_rls");
         let role = format!("{}_owner", rig.database.name);
         sql(
@@ -195,7 +195,7 @@ fn a_row_that_is_locked_is_waited_for() {
 
 #[test]
 fn an_interrupted_backfill_goes_on_where_it_stopped() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         for (name, key) in [("roll_resume_key", by(&["a"])), ("roll_resume_ctid", Key::Ctid)] {
             let mut rig = Rig::new(cluster, name);
             sql(
@@ -258,7 +258,7 @@ fn values_written_meanwhile_are_kept() {
 
 #[test]
 fn ranges_follow_the_order_of_the_key_and_not_of_its_text() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut rig = Rig::new(cluster, "roll_order");
         sql(
             &rig.database,
@@ -288,7 +288,7 @@ const COUNTS_STATEMENTS: &str = "create schema watch; create table watch.stateme
 
 #[test]
 fn a_table_whose_triggers_fire_in_any_case_is_filled_over_one_session() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         for (name, mend, pids) in [
             ("roll_insistent", "", "1"),
             ("roll_ordinary", "alter table public.t enable trigger note;", "0"),
@@ -354,7 +354,7 @@ fn a_range_waits_for_its_note_however_long() {
 
 #[test]
 fn the_session_of_the_lock_outlives_a_server_that_ends_idle_ones() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_idle");
         sql(
             &rig.database,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::rig::{Rig, add_doubled, by};
 use crate::support::{
     database::{block_on, connect},
-    query_strings, query_value, some_servers, sql,
+    query_strings, query_value, servers, sql,
 };
 
 const INFERRED: &str = "select count(*) from pgroll.migrations where migration_type = 'inferred'";
 
 #[test]
 fn ddl_of_others_is_an_inferred_migration() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_inferred");
         sql(&rig.database, "create table public.t (a int primary key)");
         sql(&rig.database, "alter table public.t add column x int");
@@ -53,7 +53,7 @@ fn ddl_of_others_is_an_inferred_migration() {
 
 #[test]
 fn what_is_no_change_of_shape_is_not_noted() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_not_inferred");
         sql(
             &rig.database,
@@ -77,7 +77,7 @@ fn what_is_no_change_of_shape_is_not_noted() {
 
 #[test]
 fn nobody_waits_for_and_nobody_fails_by_the_ddl_of_another() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_concurrent");
         sql(&rig.database, "create table public.first (a int)");
         let url = rig.database.url.clone();
@@ -113,7 +113,7 @@ fn nobody_waits_for_and_nobody_fails_by_the_ddl_of_another() {
 
 #[test]
 fn ddl_of_others_goes_through_where_the_state_is_broken() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_broken");
         sql(&rig.database, "drop table pgroll.migrations cascade");
         sql(&rig.database, "create table public.t (a int); drop table public.t");

@@ -13,7 +13,7 @@ use crate::{
     roll_load::Watch,
     support::{
         database::{block_on, connect},
-        query_strings, query_value, servers, some_servers, sql, try_sql, wait_for,
+        query_strings, query_value, servers, sql, try_sql, wait_for,
     },
 };
 
@@ -22,7 +22,7 @@ const TABLE: &str = "create table public.t (a int primary key); insert into publ
 
 #[test]
 fn start_and_complete_and_rollback_do_what_the_plan_says() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_verbs");
         sql(&rig.database, TABLE);
         let plan = add_doubled(by(&["a"]));
@@ -69,7 +69,7 @@ fn a_start_that_fails_for_good_leaves_nothing() {
 
 #[test]
 fn a_rollback_after_the_first_irreversible_step_is_refused_and_complete_goes_on() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_irreversible");
         sql(&rig.database, TABLE);
         let mut plan = add_doubled(by(&["a"]));
@@ -90,7 +90,7 @@ fn a_rollback_after_the_first_irreversible_step_is_refused_and_complete_goes_on(
 
 #[test]
 fn every_shape_change_is_told_in_its_own_transaction() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_message");
         sql(&rig.database, TABLE);
         sql(
@@ -115,7 +115,7 @@ fn every_shape_change_is_told_in_its_own_transaction() {
 
 #[test]
 fn who_queues_behind_a_step_waits_no_longer_than_the_lock_timeout() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_lock");
         sql(&rig.database, TABLE);
         let url = rig.database.url.clone();
@@ -168,7 +168,7 @@ fn a_step_that_never_gets_its_lock_says_so_and_can_go_on_later() {
 
 #[test]
 fn an_index_is_built_past_an_old_transaction() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_index");
         sql(&rig.database, TABLE);
         sql(
@@ -209,7 +209,7 @@ fn an_index_is_built_past_an_old_transaction() {
 
 #[test]
 fn a_build_that_cannot_succeed_leaves_no_invalid_index() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_unique");
         sql(&rig.database, "create table public.t (a int); insert into public.t values (1), (1)");
         let build =
@@ -244,7 +244,7 @@ fn a_build_passes_by_a_partition_that_is_gone_and_by_nothing_else() {
 
 #[test]
 fn what_a_killed_build_left_is_built_again() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_half_index");
         sql(&rig.database, "create table public.t (a int); insert into public.t values (1), (1)");
         // An invalid index, and the journal of one who did not see the end of its build.
@@ -282,7 +282,7 @@ fn what_a_killed_build_left_is_built_again() {
 
 #[test]
 fn a_script_that_refuses_a_transaction_runs_without() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_script");
         sql(&rig.database, TABLE);
         let script = |id: &str, text: &str| Step { mode: Mode::Script, ..step(id, &[text]) };

@@ -6,7 +6,7 @@ use backlot::{
 };
 
 use super::rig::{Rig, add_doubled, by};
-use crate::support::{database::block_on, query_strings, query_value, servers, some_servers, sql};
+use crate::support::{database::block_on, query_strings, query_value, servers, sql};
 
 /// As pgroll 0.16 leaves a database after `init` and two migrations, as far as tables go.
 pub(super) const PGROLLS: &str = "
@@ -30,7 +30,7 @@ pub(super) const PGROLLS: &str = "
 
 #[test]
 fn init_may_run_again_and_leaves_what_is_there() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_init");
         sql(&rig.database, "create table public.t (a int primary key)");
         rig.start("01", &add_doubled(by(&["a"]))).unwrap();
@@ -46,7 +46,7 @@ fn init_may_run_again_and_leaves_what_is_there() {
 
 #[test]
 fn a_history_that_pgroll_began_goes_on() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::bare(cluster, "roll_pgroll");
         sql(&rig.database, PGROLLS);
         rig.init();
@@ -121,7 +121,7 @@ fn two_verbs_at_the_same_time_are_refused() {
 
 #[test]
 fn a_role_that_is_no_superuser_migrates_without_capture() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let mut rig = Rig::bare(cluster, "roll_role");
         let owner = format!("{}_owner", rig.database.name);
         sql(
@@ -147,7 +147,7 @@ fn a_role_that_is_no_superuser_migrates_without_capture() {
 
 #[test]
 fn the_document_of_a_schema_names_keys_in_their_order() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "roll_read_schema");
         sql(
             &rig.database,

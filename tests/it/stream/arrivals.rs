@@ -1,9 +1,7 @@
 //! Tables of the source that came after the clone: partitions are followed, all others are named.
 
 use super::basic::{LIMIT, Pair, RULES, SCHEMA, pair};
-use crate::support::{
-    backlot, clone::KEY, query_strings, query_value, some_servers, sql, wait_for,
-};
+use crate::support::{backlot, clone::KEY, query_strings, query_value, servers, sql, wait_for};
 use rustix::process::Signal;
 
 const EVENTS: &str = "
@@ -41,7 +39,7 @@ fn assert_masked(pair: &Pair) {
 
 #[test]
 fn new_partitions_are_made_and_followed_from_cron() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let pair =
             super::basic::pair_on(cluster, "arrive_cron", &format!("{SCHEMA}{EVENTS}"), &rules());
         sql(

@@ -2,8 +2,8 @@
 
 use crate::support::follow::Follow;
 use crate::support::{
-    Database, Output, Running, backlot, database, query_strings, query_value, servers,
-    some_servers, sql, try_query_strings, wait_for,
+    Database, Output, Running, backlot, database, query_strings, query_value, servers, sql,
+    try_query_strings, wait_for,
 };
 use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +119,7 @@ impl Pair {
 
 #[test]
 fn what_commits_after_the_snapshot_arrives_masked_and_once() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let pair = pair_on(cluster, "basic", SCHEMA, RULES);
         sql(
             &pair.source,
@@ -224,7 +224,7 @@ fn a_second_stream_on_the_same_target_is_refused() {
 
 #[test]
 fn a_large_streamed_transaction_loses_its_rolled_back_savepoints() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let pair = pair_on(cluster, "large", SCHEMA, RULES);
         sql(
             &pair.source,
@@ -516,7 +516,7 @@ fn rules_that_change_copy_only_the_tables_they_touch() {
 
 #[test]
 fn what_was_quarantined_under_other_rules_is_not_applied() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let pair = pair_on(cluster, "retry", SCHEMA, RULES);
         let quarantined = ["--until-caught-up", "--on-error", "quarantine"];
         let poison = |id: u32, user: &str| {

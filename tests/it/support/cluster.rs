@@ -56,8 +56,10 @@ pub(crate) fn servers() -> impl Iterator<Item = &'static Cluster> {
 /// together run on each. With `BACKLOT_TEST_EVERY_VERSION` set, every one.
 pub(crate) fn some_servers() -> impl Iterator<Item = &'static Cluster> {
     let thread = std::thread::current();
-    let name = thread.name().filter(|_| std::env::var_os("BACKLOT_TEST_EVERY_VERSION").is_none());
-    // libtest gives a test's thread its name.
+    // libtest gives a test's thread its name, but runs one test at a time on the main thread.
+    let name = thread
+        .name()
+        .filter(|name| *name != "main" && std::env::var_os("BACKLOT_TEST_EVERY_VERSION").is_none());
     let drawn = name.map(|name| draw(name, binaries().len()));
     let all = binaries().iter().enumerate();
     all.filter(move |(at, _)| drawn.is_none_or(|drawn| drawn == *at))

@@ -12,7 +12,7 @@ use super::{
     replication, slot_name,
 };
 use crate::support::{
-    Database, database, own_cluster, query_strings, query_value, some_servers, sql, wait_for,
+    Database, database, own_cluster, query_strings, query_value, servers, sql, wait_for,
 };
 
 fn confirmed(database: &Database) -> Lsn {
@@ -23,7 +23,7 @@ fn confirmed(database: &Database) -> Lsn {
 
 #[test]
 fn names_with_quotes_and_spaces_are_followed() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "names");
         sql(
             &database,
@@ -38,7 +38,7 @@ fn names_with_quotes_and_spaces_are_followed() {
 
 #[test]
 fn what_is_acknowledged_moves_the_slot_and_nothing_else_does() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "acknowledge");
         sql(&database, "create table t (a int); create publication p for all tables");
         let reader = follow(&database, "p");
@@ -101,7 +101,7 @@ fn wait_until_received(reader: &WalReader, lsn: Lsn) -> Lsn {
 
 #[test]
 fn a_pipeline_that_takes_nothing_stops_the_reading_but_not_the_talking() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let (cluster, _handle) = own_cluster(
             crate::support::binaries().iter().find(|found| found.major == cluster.major).unwrap(),
         );
@@ -134,7 +134,7 @@ fn a_pipeline_that_takes_nothing_stops_the_reading_but_not_the_talking() {
 
 #[test]
 fn a_row_larger_than_the_budget_passes() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "huge_row");
         sql(&database, "create table t (a bytea); create publication p for all tables");
         let reader = follow(&database, "p");
@@ -149,7 +149,7 @@ fn a_row_larger_than_the_budget_passes() {
 
 #[test]
 fn a_connection_that_the_server_ends_is_the_last_item_and_worth_another_try() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "ended");
         sql(&database, "create table t (a int); create publication p for all tables");
         let reader = follow(&database, "p");
@@ -171,7 +171,7 @@ fn a_connection_that_the_server_ends_is_the_last_item_and_worth_another_try() {
 
 #[test]
 fn leaving_in_the_middle_of_a_large_transaction_frees_the_slot() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "leave");
         sql(&database, "create table t (a text); create publication p for all tables");
         let reader = follow(&database, "p");
@@ -220,7 +220,7 @@ fn an_idle_source_that_shuts_down_is_not_held_up() {
 
 #[test]
 fn a_temporary_slot_can_be_followed_on_its_own_connection() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "temporary");
         sql(&database, "create table t (a int); create publication p for all tables");
         let mut replication = replication(&database);
