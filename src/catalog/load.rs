@@ -22,23 +22,28 @@ const INDEXES: &str = include_str!("sql/indexes.sql");
 const FOREIGN_KEYS: &str = include_str!("sql/foreign_keys.sql");
 const SEQUENCES: &str = include_str!("sql/sequences.sql");
 
-/// Loads what the session's snapshot sees.
+/// Loads what the session's snapshot sees. All queries are asked at once: of a server far away,
+/// each answer takes a round trip.
 pub async fn load(session: &Session) -> Result<Catalog, Error> {
-    let types = types(session).await?;
-    let mut columns = columns(session, &types).await?;
-    let mut indexes = indexes(session).await?;
-    let mut tables = Vec::new();
-    for row in session.query(TABLES, &[]).await? {
+    let (types, columns, indexes, tables, foreign_keys, sequences) = tokio::try_join!(
+        session.query(TYPES, &[]),
+        session.query(COLUMNS, &[]),
+        session.query(INDEXES, &[]),
+        session.query(TABLES, &[]),
+        session.query(FOREIGN_KEYS, &[]),
+        session.query(SEQUENCES, &[]),
+    )?;
+    let mut columns_of = columns_of(&columns, &types_of(&types));
+    let mut indexes_of = indexes_of(&indexes);
+    let table = |row: &Row| {
         let oid = Oid(row.get("oid"));
-        tables.push(table(
-            &row,
-            columns.remove(&oid).unwrap_or_default(),
-            indexes.remove(&oid).unwrap_or_default(),
-        ));
-    }
+        let columns = columns_of.remove(&oid).unwrap_or_default();
+        table(row, columns, indexes_of.remove(&oid).unwrap_or_default())
+    };
+    let mut tables = tables.iter().map(table).collect::<Vec<_>>();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
-    let foreign_keys = session.query(FOREIGN_KEYS, &[]).await?.iter().map(foreign_key).collect();
-    let sequences = session.query(SEQUENCES, &[]).await?.iter().map(sequence).collect();
+    let foreign_keys = foreign_keys.iter().map(foreign_key).collect();
+    let sequences = sequences.iter().map(sequence).collect();
     Ok(Catalog { tables, foreign_keys, sequences })
 }
 
@@ -52,9 +57,9 @@ pub async fn table_names(session: &Session) -> Result<HashSet<(RelationName, boo
     Ok(rows.iter().map(name).collect())
 }
 
-async fn types(session: &Session) -> Result<Types, Error> {
+fn types_of(rows: &[Row]) -> Types {
     let mut types = Types::default();
-    for row in session.query(TYPES, &[]).await? {
+    for row in rows {
         types.0.insert(
             Oid(row.get("oid")),
             TypeRow {
@@ -71,12 +76,12 @@ async fn types(session: &Session) -> Result<Types, Error> {
             },
         );
     }
-    Ok(types)
+    types
 }
 
-async fn columns(session: &Session, types: &Types) -> Result<HashMap<Oid, Vec<Column>>, Error> {
+fn columns_of(rows: &[Row], types: &Types) -> HashMap<Oid, Vec<Column>> {
     let mut columns = HashMap::<Oid, Vec<Column>>::new();
-    for row in session.query(COLUMNS, &[]).await? {
+    for row in rows {
         let type_oid = Oid(row.get("type_oid"));
         columns.entry(Oid(row.get("table_oid"))).or_default().push(Column {
             name: row.get("name"),
@@ -97,12 +102,12 @@ async fn columns(session: &Session, types: &Types) -> Result<HashMap<Oid, Vec<Co
             comment: row.get("comment"),
         });
     }
-    Ok(columns)
+    columns
 }
 
-async fn indexes(session: &Session) -> Result<HashMap<Oid, Vec<Index>>, Error> {
+fn indexes_of(rows: &[Row]) -> HashMap<Oid, Vec<Index>> {
     let mut indexes = HashMap::<Oid, Vec<Index>>::new();
-    for row in session.query(INDEXES, &[]).await? {
+    for row in rows {
         indexes.entry(Oid(row.get("table_oid"))).or_default().push(Index {
             name: row.get("name"),
             is_unique: row.get("is_unique"),
@@ -111,7 +116,7 @@ async fn indexes(session: &Session) -> Result<HashMap<Oid, Vec<Index>>, Error> {
             is_partial: row.get("is_partial"),
         });
     }
-    Ok(indexes)
+    indexes
 }
 
 fn table(row: &Row, columns: Vec<Column>, indexes: Vec<Index>) -> Table {
