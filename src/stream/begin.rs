@@ -7,9 +7,12 @@ use super::note::{forget_statement, state_statement};
 use super::options::{Options, Outcome};
 use super::rules::Rules;
 use super::run::NAME;
+use super::slot::{self, Reading};
 use super::status::{Status, TableState};
 use crate::catalog::{RelationKind, RelationName};
 use crate::pg::{ConnInfo, Error, Lsn, Session};
+use crate::sink::apply::Applier;
+use crate::source::WalReader;
 use crate::source::publication::Listed;
 use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
 use crate::table_sync::routed_target;
@@ -19,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio_postgres::Row;
 
 const STATES: &str = "select relation, state, reason, rules_hash from backlot.stream_table";
 const COLUMNS: &str = "select n.nspname::text, c.relname::text, pg_catalog.array_agg(a.attname::text) \
@@ -61,15 +65,26 @@ pub(super) struct Begun {
     pub(super) listed: Listed,
 }
 
+/// What the stream's threads work on.
+pub(super) struct Connected {
+    pub(super) reader: WalReader,
+    /// Values come in binary.
+    pub(super) is_binary: bool,
+    pub(super) applier: Applier,
+}
+
 /// `holder`: the backend that held the target's lock for this process before, and is now told.
+/// `as_text`: values are to come as text.
+///
+/// What does not depend on each other is done at the same time: servers may be far away, and a new
+/// connection takes as long as all that is asked of it.
 pub(super) async fn begin(
     options: &Options,
     key: &RootKey,
     status: &Status,
-    holder: &mut Option<i32>,
+    (holder, as_text): (&mut Option<i32>, bool),
     shutdown: &watch::Receiver<bool>,
-) -> Result<Begun, StreamError> {
-    // While the target is looked at: a new connection takes as long as all that is asked of it.
+) -> Result<(Begun, Connected), StreamError> {
     let info = options.source.clone();
     let source = tokio::spawn(async move { Session::connect(&info, NAME).await });
     let target = Session::connect(&options.target, NAME)
@@ -85,18 +100,22 @@ pub(super) async fn begin(
     let source = source.map_err(StreamError::source("connect to the source"))?;
     let config = options.config.clone().unwrap_or_else(|| record.config.clone());
     let known = known_columns(&target).await.map_err(failed())?;
-    let (checked, rules) = tokio::join!(
-        super::slot::check(&source, options, &record, checkpoint),
-        Rules::load((&config, config != record.config), &options.source, known)
+    let (checked, rules, stored, applier) = tokio::join!(
+        of_source(&source, options, (&record, checkpoint), as_text),
+        Rules::load((&config, config != record.config), &options.source, known),
+        Stored::read(&target),
+        connect_applier(options, &record.slot_name),
     );
-    let timeline = checked?;
-    let rules = rules?;
-    let listed = Listed::read(&source, &record.publications).await;
-    let listed = listed.map_err(StreamError::source("read the publications"))?;
-    let rules = Arc::new(rules);
+    let OfSource { mut reading, timeline, listed, identities } = checked?;
+    let (rules, stored, applier) = (Arc::new(rules?), stored?, applier?);
+    if reading.is_binary() && !rules.is_binary() {
+        reading = reading.reopen_as_text(&source).await?;
+    }
+    let is_binary = reading.is_binary();
+    let connected = Connected { reader: reading.reader, is_binary, applier };
     let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), listed };
-    begun.check_identities().await?;
-    begun.read_states(&options.target, status).await?;
+    begun.check_identities(&identities)?;
+    begun.set_states(stored, &options.target, status).await?;
     if timeline != begun.record.timeline {
         // The one that was accepted, and no later one.
         let set = begun.target.execute(SET_TIMELINE, &[&timeline]).await;
@@ -110,7 +129,72 @@ pub(super) async fn begin(
         begun.target.execute_all(&known).await.map_err(failed())?;
         begun.target.execute(SET_CONFIG, &[&config]).await.map_err(Error::from).map_err(failed())?;
     }
-    Ok(begun)
+    Ok((begun, connected))
+}
+
+/// What the source says of the stream.
+struct OfSource {
+    reading: Reading,
+    timeline: i32,
+    listed: Listed,
+    identities: Vec<Row>,
+}
+
+async fn of_source(
+    source: &Session,
+    options: &Options,
+    (record, checkpoint): (&StreamRecord, Lsn),
+    as_text: bool,
+) -> Result<OfSource, StreamError> {
+    let (reading, timeline) = slot::open(source, options, (record, checkpoint), !as_text).await?;
+    let (listed, identities) =
+        tokio::join!(Listed::read(source, &record.publications), source.query(IDENTITIES, &[]));
+    let listed = listed.map_err(StreamError::source("read the publications"))?;
+    let identities = identities.map_err(Error::from);
+    let identities = identities.map_err(StreamError::source("read the replica identities"))?;
+    Ok(OfSource { reading, timeline, listed, identities })
+}
+
+/// With the target's lock held: it ends what an earlier stream left behind.
+async fn connect_applier(options: &Options, slot_name: &str) -> Result<Applier, StreamError> {
+    let (target, on_error, slot_name) =
+        (options.target.clone(), options.on_error, slot_name.to_owned());
+    let connect = move || Applier::connect(&target, &slot_name, on_error);
+    let applier = tokio::task::spawn_blocking(connect).await;
+    applier.map_err(|_| StreamError::Panicked)?.map_err(StreamError::Apply)
+}
+
+/// What the target holds of the tables.
+struct Stored {
+    states: BTreeMap<String, (TableState, Option<String>, String)>,
+    quarantined: u64,
+    /// Names of the columns of the target's tables, without those that it computes.
+    columns: HashMap<RelationName, HashSet<String>>,
+}
+
+impl Stored {
+    async fn read(target: &Session) -> Result<Self, StreamError> {
+        let read = tokio::try_join!(
+            target.query(STATES, &[]),
+            target.query_one(QUARANTINED, &[]),
+            target.query(COLUMNS, &[])
+        );
+        let failed = StreamError::target("read the tables' states");
+        let (states, quarantined, columns) = read.map_err(Error::from).map_err(failed)?;
+        let state = |row: &Row| {
+            let (state, reason, hash) = (TableState::parse(row.get(1)), row.get(2), row.get(3));
+            (row.get(0), (state, reason, hash))
+        };
+        let table = |row: &Row| {
+            let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+            (name, row.get::<_, Vec<String>>(2).into_iter().collect())
+        };
+        Ok(Self {
+            states: states.iter().map(state).collect(),
+            quarantined: u64::try_from(quarantined.get::<_, i64>(0)).unwrap_or(0),
+            columns: columns.iter().map(table).collect(),
+        })
+    }
 }
 
 /// One stream a target. A backend that served us before and has not noticed that its connection
@@ -152,10 +236,8 @@ fn same_masks(record: &StreamRecord, key: &RootKey) -> Result<(), StreamError> {
 
 impl Begun {
     /// A rule that an old key alone cannot repeat would lose updates without a word.
-    async fn check_identities(&self) -> Result<(), StreamError> {
-        let rows = self.source.query(IDENTITIES, &[]).await.map_err(Error::from);
-        let rows = rows.map_err(StreamError::source("read the replica identities"))?;
-        for row in rows {
+    fn check_identities(&self, identities: &[Row]) -> Result<(), StreamError> {
+        for row in identities {
             let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
             let columns: Vec<String> = row.get(2);
             let columns = columns.iter().map(String::as_str).collect::<Vec<_>>();
@@ -164,16 +246,6 @@ impl Begun {
             }
         }
         Ok(())
-    }
-
-    /// Names of the columns of the target's tables, without those that it computes.
-    async fn target_columns(&self) -> Result<HashMap<RelationName, HashSet<String>>, Error> {
-        let rows = self.target.query(COLUMNS, &[]).await?;
-        let table = |row: &tokio_postgres::Row| {
-            let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
-            (name, row.get::<_, Vec<String>>(2).into_iter().collect())
-        };
-        Ok(rows.iter().map(table).collect())
     }
 
     /// Statements that write down what the target has of tables of which that is not known yet.
@@ -254,22 +326,16 @@ impl Begun {
         forget_statement(stored.keys().filter(is_gone)).map_or_else(String::new, |sql| sql + ";")
     }
 
-    /// Reads the tables' states. A table whose rules are not those that its rows were masked by
-    /// is to be copied again.
-    async fn read_states(&mut self, target: &ConnInfo, status: &Status) -> Result<(), StreamError> {
-        let failed = || StreamError::target("read the tables' states");
-        let rows = self.target.query(STATES, &[]).await.map_err(Error::from).map_err(failed())?;
-        let quarantined = self.target.query_one(QUARANTINED, &[]).await.map_err(Error::from);
-        let quarantined: i64 = quarantined.map_err(failed())?.get(0);
-        status.set_quarantined(u64::try_from(quarantined).unwrap_or(0));
-        let mut stored = BTreeMap::new();
-        for row in &rows {
-            let state = TableState::parse(row.get(1));
-            let reason: Option<String> = row.get(2);
-            let hash: String = row.get(3);
-            stored.insert(row.get::<_, String>(0), (state, reason, hash));
-        }
-        let mut columns = self.target_columns().await.map_err(failed())?;
+    /// Says what the tables are from now on. A table whose rules are not those that its rows were
+    /// masked by is to be copied again.
+    async fn set_states(
+        &mut self,
+        stored: Stored,
+        target: &ConnInfo,
+        status: &Status,
+    ) -> Result<(), StreamError> {
+        let Stored { states: stored, quarantined, mut columns } = stored;
+        status.set_quarantined(quarantined);
         let mut writes = self.know_columns(&columns)?;
         let new = self.rules.followed().map(|(table, _)| &table.name);
         let new = new.filter(|name| !stored.contains_key(&name.to_string())).cloned();

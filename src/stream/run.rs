@@ -1,10 +1,11 @@
 //! The stream's life: sessions one after another, until one ends in order or for good.
 
+use super::begin::Connected;
 use super::bind::Binder;
 use super::control::{Control, Ending};
 use super::error::StreamError;
 use super::machine::{Machine, Settings};
-use super::options::{DECODING_BYTES, HELD_BYTES, Options, Outcome, READ_BYTES};
+use super::options::{HELD_BYTES, Options, Outcome};
 use super::pipeline::{Detour, End, Pipeline, State};
 use super::rules::Rules;
 use super::slot::Guard;
@@ -13,11 +14,9 @@ use super::status::{Phase, Status, TableState};
 use super::worker::Worker;
 use super::{begin, sequences, slot};
 use crate::catalog::RelationName;
-use crate::pg::{Lsn, Origin, Replication, StartOptions};
+use crate::pg::Lsn;
 use crate::sink::SequenceCopy;
-use crate::sink::apply::{Applier, OnError};
-use crate::source::WalReader;
-use crate::state::StreamRecord;
+use crate::sink::apply::OnError;
 use crate::transform::key::RootKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -215,7 +214,9 @@ async fn prepare(
     shutdown: &watch::Receiver<bool>,
     circumstances: &mut Circumstances,
 ) -> Result<Prepared, StreamError> {
-    let begun = begin::begin(options, key, status, &mut circumstances.holder, shutdown).await?;
+    let as_text = circumstances.as_text;
+    let (begun, connected) =
+        begin::begin(options, key, status, (&mut circumstances.holder, as_text), shutdown).await?;
     circumstances.slot_name = Some(begun.record.slot_name.clone());
     let until = match (options.until_caught_up, circumstances.end_at) {
         (false, _) => None,
@@ -223,21 +224,18 @@ async fn prepare(
         (true, None) => Some(begin::end_of_source(&begun.source).await?),
     };
     circumstances.end_at = until;
-    let is_binary = !circumstances.as_text && begun.rules.is_binary();
     let (orders, order_receiver) = crossbeam_channel::unbounded();
     let threads = Threads {
         options: options.clone(),
         key: Arc::clone(key),
         status: Arc::clone(status),
-        record: begun.record.clone(),
         states: begun.states.clone(),
         rules: begun.rules.clone(),
-        is_binary,
         detour: circumstances.detour.clone(),
         orders: order_receiver,
         runtime: tokio::runtime::Handle::current(),
     };
-    let pipeline = tokio::task::spawn_blocking(move || threads.start());
+    let pipeline = tokio::task::spawn_blocking(move || threads.start(connected));
     let pipeline = pipeline.await.map_err(|_| StreamError::Panicked)??;
     Ok(Prepared { begun, until, orders, pipeline })
 }
@@ -247,32 +245,20 @@ struct Threads {
     options: Options,
     key: Arc<RootKey>,
     status: Arc<Status>,
-    record: StreamRecord,
     states: BTreeMap<RelationName, TableState>,
     rules: Arc<Rules>,
-    is_binary: bool,
     detour: Option<Detour>,
     orders: crossbeam_channel::Receiver<super::order::Order>,
     runtime: tokio::runtime::Handle,
 }
 
 impl Threads {
-    /// Connects to both servers and starts reader and applier; the pipeline is for the caller's
-    /// thread.
-    fn start(&self) -> Result<Pipeline, StreamError> {
-        let Self { options, record, status, .. } = self;
-        let (applier, replication) = std::thread::scope(|scope| {
-            let replication = scope.spawn(|| Replication::connect(&options.source, NAME));
-            let applier = Applier::connect(&options.target, &record.slot_name, options.on_error);
-            (applier, replication.join())
-        });
-        let applier = applier.map_err(StreamError::Apply)?;
-        let replication = replication.map_err(|_| StreamError::Panicked)?;
-        let failed = StreamError::source("connect to the source for replication");
-        let replication = replication.map_err(failed)?;
+    /// Starts the applier; the pipeline is for the caller's thread.
+    fn start(&self, connected: Connected) -> Result<Pipeline, StreamError> {
+        let Self { options, status, .. } = self;
+        let Connected { reader, is_binary, applier } = connected;
         let checkpoint = applier.checkpoint();
         status.set_applied(checkpoint, None);
-        let reader = self.reader(replication, checkpoint)?;
         let (work, work_receiver) = crossbeam_channel::bounded(1);
         let (done_sender, done) = crossbeam_channel::bounded(4);
         let worker = Worker { applier, acknowledge: reader.control(), status: Arc::clone(status) };
@@ -286,7 +272,7 @@ impl Threads {
             Arc::clone(&self.key),
             Arc::clone(&self.rules),
             &self.states,
-            self.is_binary,
+            is_binary,
             Arc::clone(status),
         )
         .map_err(StreamError::target("connect to the target"))?;
@@ -307,29 +293,5 @@ impl Threads {
             quarantines: options.on_error == OnError::Quarantine,
             state: State::new(),
         })
-    }
-
-    fn reader(
-        &self,
-        mut replication: Replication,
-        checkpoint: Lsn,
-    ) -> Result<WalReader, StreamError> {
-        replication
-            .limit_decoding_memory(DECODING_BYTES)
-            .map_err(StreamError::source("limit the memory of decoding"))?;
-        let has_origin = replication.server_version() >= 160_000;
-        let start = StartOptions {
-            publications: self.record.publications.clone(),
-            binary: self.is_binary,
-            streaming: true,
-            messages: true,
-            origin: if self.options.skip_foreign_origins && has_origin {
-                Origin::None
-            } else {
-                Origin::Any
-            },
-        };
-        WalReader::start(replication, &self.record.slot_name, checkpoint, &start, READ_BYTES)
-            .map_err(StreamError::source("start the replication slot"))
     }
 }

@@ -1,11 +1,13 @@
-//! The slot: is it still ours, and what does it cost the source?
+//! The slot: is it still ours, reading from it, and what does it cost the source?
 
 use super::error::StreamError;
-use super::options::Options;
+use super::options::{DECODING_BYTES, Options, READ_BYTES};
 use super::run::NAME;
 use super::status::{SlotHealth, Status};
-use crate::pg::{ConnInfo, Error, Lsn, Replication, Session};
-use crate::source::{ExpectedSlot, SlotError, SlotState, check_slot, drop_slot, wait_until_free};
+use crate::pg::{ConnInfo, Error, Lsn, Origin, Replication, Session, StartOptions};
+use crate::source::{
+    ExpectedSlot, SlotError, SlotState, WalReader, check_slot, drop_slot, wait_until_free,
+};
 use crate::state::StreamRecord;
 use std::error::Error as _;
 use std::time::Duration;
@@ -14,23 +16,40 @@ use std::time::Duration;
 const WARNINGS: [u64; 2] = [50, 80];
 /// Between two looks at the slot and the end of the source's log.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Older servers cannot leave out what they received by replication themselves; the machine does.
+const KNOWS_ORIGINS: u32 = 160_000;
 const END_WALSENDER: &str = "select pg_catalog.pg_terminate_backend(s.active_pid, 5000) \
      from pg_catalog.pg_replication_slots s join pg_catalog.pg_stat_activity a on a.pid = s.active_pid \
      where s.slot_name = $1 and a.application_name = $2 and a.usename = current_user";
 
-/// Refuses a slot that is not the one that the target was made from. Returns the source's timeline.
-pub(super) async fn check(
+/// How the slot is read from.
+#[derive(Clone)]
+struct Start {
+    source: ConnInfo,
+    slot_name: String,
+    options: StartOptions,
+    from: Lsn,
+}
+
+/// The slot, being read from.
+pub(super) struct Reading {
+    start: Start,
+    pub(super) reader: WalReader,
+}
+
+/// Refuses a slot that is not the one that the target was made from. Returns the source's timeline
+/// too.
+///
+/// Reading begins before the slot is looked at, and goes on while everything else is: decoding is
+/// what takes long. A reader acknowledges nothing that it was not told of, so that it leaves no
+/// trace on a slot that is refused then. `is_binary`: ask for binary values; some types have none.
+pub(super) async fn open(
     source: &Session,
     options: &Options,
-    record: &StreamRecord,
-    checkpoint: Lsn,
-) -> Result<i32, StreamError> {
+    (record, checkpoint): (&StreamRecord, Lsn),
+    is_binary: bool,
+) -> Result<(Reading, i32), StreamError> {
     let failed = || StreamError::source("look at the replication slot");
-    let info = options.source.clone();
-    let system =
-        tokio::task::spawn_blocking(move || Replication::connect(&info, NAME)?.identify_system());
-    let system = system.await.map_err(|_| StreamError::Panicked)?;
-    let system = system.map_err(StreamError::source("connect to the source for replication"))?;
     let expected = ExpectedSlot {
         slot_name: record.slot_name.clone(),
         system_identifier: record.source_system_identifier.clone(),
@@ -40,19 +59,92 @@ pub(super) async fn check(
         checkpoint,
         accept_timeline: options.accept_timeline,
     };
+    let start = Start {
+        source: options.source.clone(),
+        slot_name: record.slot_name.clone(),
+        options: StartOptions {
+            publications: record.publications.clone(),
+            binary: is_binary,
+            streaming: true,
+            messages: true,
+            origin: if options.skip_foreign_origins { Origin::None } else { Origin::Any },
+        },
+        from: checkpoint,
+    };
+    let (early, of_cluster) = (start.clone(), record.source_system_identifier.clone());
+    let (system, early) = blocking(move || {
+        let mut walsender = early.connect()?;
+        let system = walsender.identify_system();
+        let system =
+            system.map_err(StreamError::source("connect to the source for replication"))?;
+        let is_ours = system.system_identifier == of_cluster;
+        let early = is_ours.then(|| early.read(walsender).ok()).flatten();
+        Ok((system, early))
+    })
+    .await?;
     let checked = check_slot(source, &system, &expected).await.map_err(failed())?;
     checked.map_err(|mismatch| StreamError::Slot {
         reason: mismatch.to_string(),
         remedy: mismatch.remedy(),
     })?;
-    let holder = wait_until_free(source, &record.slot_name).await.map_err(failed())?;
-    match holder {
-        None => Ok(system.timeline),
-        Some(holder) => Err(StreamError::SlotBusy {
-            slot_name: record.slot_name.clone(),
-            holder: holder.to_string(),
-        }),
+    let reading = match early {
+        Some(reader) => Reading { start, reader },
+        // Most often a walsender that has not noticed yet that its client is gone.
+        None => start.once_free(source).await?,
+    };
+    Ok((reading, system.timeline))
+}
+
+impl Reading {
+    pub(super) fn is_binary(&self) -> bool {
+        self.start.options.binary
     }
+
+    /// Anew, with all values as text.
+    pub(super) async fn reopen_as_text(self, source: &Session) -> Result<Self, StreamError> {
+        let Self { mut start, reader } = self;
+        start.options.binary = false;
+        // Nothing of it was used: a walsender that does not say goodbye is waited for below.
+        let stopped = tokio::task::spawn_blocking(move || reader.stop()).await;
+        drop(stopped.map_err(|_| StreamError::Panicked)?);
+        start.once_free(source).await
+    }
+}
+
+impl Start {
+    async fn once_free(self, source: &Session) -> Result<Reading, StreamError> {
+        let holder = wait_until_free(source, &self.slot_name).await;
+        if let Some(holder) = holder.map_err(StreamError::source("look at the replication slot"))? {
+            let slot_name = self.slot_name;
+            return Err(StreamError::SlotBusy { slot_name, holder: holder.to_string() });
+        }
+        blocking(move || {
+            let reader = self.read(self.connect()?);
+            let reader = reader.map_err(StreamError::source("start the replication slot"))?;
+            Ok(Reading { start: self, reader })
+        })
+        .await
+    }
+
+    fn connect(&self) -> Result<Replication, StreamError> {
+        Replication::connect(&self.source, NAME)
+            .map_err(StreamError::source("connect to the source for replication"))
+    }
+
+    fn read(&self, mut walsender: Replication) -> Result<WalReader, Error> {
+        let mut options = self.options.clone();
+        if walsender.server_version() < KNOWS_ORIGINS {
+            options.origin = Origin::Any;
+        }
+        walsender.limit_decoding_memory(DECODING_BYTES)?;
+        WalReader::start(walsender, &self.slot_name, self.from, &options, READ_BYTES)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StreamError> + Send + 'static,
+) -> Result<T, StreamError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StreamError::Panicked)?
 }
 
 /// Watches what the slot keeps on the source's disk.
