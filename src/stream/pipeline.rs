@@ -312,12 +312,11 @@ impl Pipeline {
     fn answered(&mut self, done: Done) -> Result<(), Ended> {
         self.state.in_flight = self.state.in_flight.saturating_sub(1);
         match done {
-            Done::Applied(group) => {
-                if let Some(group) = group {
-                    self.machine.reuse(*group);
-                }
+            Done::Group { group, net_changes } => {
+                self.machine.reuse(*group, net_changes);
                 Ok(())
             }
+            Done::Applied => Ok(()),
             Done::Refused(reason) => {
                 self.status.note(reason);
                 Ok(())
@@ -458,7 +457,7 @@ impl Pipeline {
         let done = self.done.recv().map_err(|_| Err(StreamError::Panicked))?;
         self.state.in_flight -= 1;
         match done {
-            Done::Applied(_) => Ok(Ok(())),
+            Done::Group { .. } | Done::Applied => Ok(Ok(())),
             Done::Refused(reason) => Ok(Err(reason)),
             Done::Failed { error, commit_lsn } => Err(failed(error, commit_lsn)),
         }

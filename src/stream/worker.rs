@@ -32,12 +32,19 @@ pub(super) enum Work {
 
 /// The answer to one [`Work`].
 pub(super) enum Done {
-    /// A group that was applied comes back, for its buffers.
-    Applied(Option<Box<Group>>),
+    /// A group that was applied comes back, for its buffers, with what its changes came to.
+    Group {
+        group: Box<Group>,
+        net_changes: Option<usize>,
+    },
+    Applied,
     /// A retry failed, or a lock was not to be had; the stream goes on.
     Refused(String),
     /// The thread has ended.
-    Failed { error: ApplyError, commit_lsn: Lsn },
+    Failed {
+        error: ApplyError,
+        commit_lsn: Lsn,
+    },
 }
 
 pub(super) struct Worker {
@@ -66,7 +73,7 @@ impl Worker {
             let is_asked = next.is_some();
             let outcome = match next {
                 Some(work) => self.work(work),
-                None => Ok(Done::Applied(None)),
+                None => Ok(Done::Applied),
             };
             let outcome = outcome.and_then(|outcome| {
                 if asked_at.elapsed() >= ASK_EVERY {
@@ -102,7 +109,7 @@ impl Worker {
                 let applied = self.applier.apply(&group, &route)?;
                 self.status.count_apply_time(begun_at.elapsed());
                 self.count(&group, &applied);
-                return Ok(Done::Applied(Some(group)));
+                return Ok(Done::Group { group, net_changes: applied.net_changes });
             }
             Work::Advance(lsn) => {
                 self.applier.advance(lsn)?;
@@ -132,7 +139,7 @@ impl Worker {
             Work::Close => self.applier.close_opened()?,
             Work::Settle => self.settle()?,
         }
-        Ok(Done::Applied(None))
+        Ok(Done::Applied)
     }
 
     fn settle(&mut self) -> Result<(), ApplyError> {

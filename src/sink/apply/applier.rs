@@ -37,6 +37,8 @@ pub struct Applier {
 pub struct Applied {
     /// Where the checkpoint stands now; None if the group was a part and nothing is committed.
     pub end_lsn: Option<Lsn>,
+    /// What its changes came to where they were written set-wise, those of one row as one.
+    pub net_changes: Option<usize>,
     /// True if the set-wise path failed and every transaction was replayed row by row.
     pub is_replayed: bool,
     /// Source transactions that are in the quarantine now.

@@ -7,8 +7,9 @@ use super::statement::key_columns;
 use super::{BoundTable, Identity, Operation};
 use crate::pg::pgoutput::{Datum, Tuple};
 use crate::transform::{MaskedRow, MaskedRows};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// Rows that may lie under one with unchanged columns; more end the run.
 const DEPTH_LIMIT: u8 = 8;

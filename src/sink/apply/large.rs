@@ -26,7 +26,8 @@ impl Applier {
         let Err(error) = result else {
             let is_last = group.extent == Extent::LastPart;
             let end_lsn = is_last.then_some(self.checkpoint);
-            let mut applied = Applied { end_lsn, ..Applied::default() };
+            let net_changes = (*route == Route::Fast).then(|| self.sets.written());
+            let mut applied = Applied { end_lsn, net_changes, ..Applied::default() };
             if let (Route::Quarantine(failure), true, Some(mark)) =
                 (route, is_last, group.transactions.last())
             {

@@ -37,6 +37,8 @@ pub(super) struct Sets {
     namesakes: Vec<Vec<usize>>,
     arrays: Vec<Array>,
     copied: Vec<u8>,
+    /// Net changes written since the start.
+    written: usize,
 }
 
 /// What writing needs at hand.
@@ -55,6 +57,7 @@ impl Sets {
         }
         self.nets.iter_mut().for_each(Net::clear);
         self.arrays.iter_mut().for_each(Array::clear);
+        self.written = 0;
         let mut by_name = HashMap::<_, Vec<usize>>::new();
         for (position, table) in tables.iter().enumerate() {
             by_name.entry(&table.source).or_default().push(position);
@@ -65,6 +68,11 @@ impl Sets {
         };
         self.namesakes.clear();
         self.namesakes.extend(tables.iter().enumerate().map(others));
+    }
+
+    /// What the group's changes came to so far.
+    pub(super) fn written(&self) -> usize {
+        self.written
     }
 
     /// Writes what is pending for the relation under its other bindings: before a change of it.
@@ -134,6 +142,8 @@ impl Sets {
         net: &Net,
     ) -> Result<(), StepError> {
         let plan = plan(&writer.group.rows, at.table, net);
+        let updates = plan.updates.values().map(Vec::len).sum::<usize>();
+        self.written += plan.deletes.len() + updates + plan.inserts.len();
         self.deletes(writer, at, &plan.deletes)?;
         for (set, rows) in &plan.updates {
             self.updates(writer, at, net, set, rows)?;

@@ -19,7 +19,10 @@ impl Applier {
         let mut applied = Applied { end_lsn: Some(last.commit.end_lsn), ..Applied::default() };
         if *route == Route::Fast {
             match self.together(group, *last) {
-                Ok(()) => return Ok(applied),
+                Ok(()) => {
+                    applied.net_changes = Some(self.sets.written());
+                    return Ok(applied);
+                }
                 Err(error) if error.severity() == Severity::Connection => {
                     let relation = relation_of(group, &error);
                     return Err(error.into_connection(relation));

@@ -28,8 +28,8 @@ use streamed::{Held, Streamed};
 pub(in crate::stream) use relation::{Binding, Followed, Route, Shape, ShapeColumn};
 pub(in crate::stream) use streamed::{BufferId, Release, Segment, StoredId};
 
-/// A group is closed at the latest with this much in it; a transaction that is larger goes over
-/// in parts of this size.
+/// A group is closed at the latest with this much in it, most often with less (see [`Pace`]); a
+/// transaction that is larger goes over in parts of this size.
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
 const GROUP_CHANGES: usize = 100_000;
 /// An idle stream moves its checkpoint after this time or this much WAL, so that the slot of a
@@ -304,8 +304,12 @@ impl Machine {
         self.passed
     }
 
-    /// Takes back a group that was applied, for its buffers.
-    pub(in crate::stream) fn reuse(&mut self, group: Group) {
+    /// Takes back a group that was applied, for its buffers. `net_changes`: what its changes came
+    /// to, where that is known.
+    pub(in crate::stream) fn reuse(&mut self, group: Group, net_changes: Option<usize>) {
+        if let Some(net_changes) = net_changes {
+            self.pace.learn(&group, net_changes);
+        }
         self.gathered.reuse(group);
     }
 
@@ -372,7 +376,7 @@ impl Machine {
             self.gathered.mark(open.begin.xid, point(commit), now);
             if open.has_parts {
                 self.hand_gathered(Extent::LastPart, commit.commit_lsn);
-            } else if self.is_full() {
+            } else if self.pace.is_full(&self.gathered) {
                 self.close();
             }
         }

@@ -3,9 +3,9 @@
 mod interleaved;
 mod model;
 
-use super::{Action, Applier, GROUP_BYTES};
+use super::{Action, Applier, GROUP_BYTES, GROUP_CHANGES};
 use crate::pg::Lsn;
-use crate::sink::apply::Extent;
+use crate::sink::apply::{Change, Extent, Group, Operation};
 use crate::stream::machine::{Binding, Route};
 use model::{Rig, applied, commit, handed};
 use std::time::Duration;
@@ -18,6 +18,13 @@ const EIGHTH: usize = GROUP_BYTES / 8;
 
 fn later(ms: u64) -> Duration {
     NOW + Duration::from_millis(ms)
+}
+
+/// The target says that rows change again and again.
+fn fold(rig: &mut Rig) {
+    let operation = Operation::Truncate { statement: 0, restart_identity: false };
+    let changes = vec![Change { table: 0, operation }; GROUP_CHANGES];
+    rig.machine.reuse(Group { changes, ..Group::default() }, Some(1));
 }
 
 #[test]
@@ -78,6 +85,7 @@ fn a_transaction_goes_at_once_after_a_pause_and_with_its_followers_under_load() 
 fn far_behind_groups_grow_and_near_the_end_they_shrink() {
     const WAL: u64 = EIGHTH as u64;
     let mut rig = Rig::new(0);
+    fold(&mut rig);
     rig.machine.set_source_end(Lsn(100 * WAL));
     let row = "x".repeat(EIGHTH);
     let mut sizes = Vec::new();
@@ -101,6 +109,7 @@ fn far_behind_groups_grow_and_near_the_end_they_shrink() {
 #[test]
 fn far_behind_a_group_grows_while_the_applier_is_busy() {
     let mut rig = Rig::new(0);
+    fold(&mut rig);
     rig.machine.set_source_end(Lsn(100 * EIGHTH as u64));
     let row = "x".repeat(EIGHTH);
     for at in 0..5 {
@@ -116,6 +125,7 @@ fn far_behind_a_group_grows_while_the_applier_is_busy() {
 #[test]
 fn a_full_group_is_closed_whether_or_not_the_applier_is_ready() {
     let mut rig = Rig::new(0);
+    fold(&mut rig);
     let row = "x".repeat(LARGE);
     for at in [100, 200, 300] {
         rig.begin(at, 1).insert(1, &row).commit(at, at + 10);
@@ -128,6 +138,19 @@ fn a_full_group_is_closed_whether_or_not_the_applier_is_ready() {
     );
     rig.machine.close_if_due(NOW, Applier::Idle);
     assert_eq!(handed(rig.actions())[0].transactions.len(), 1, "the one that had no room");
+}
+
+#[test]
+fn where_rows_do_not_change_again_groups_stay_small() {
+    let mut rig = Rig::new(0);
+    rig.machine.set_source_end(Lsn(100 * EIGHTH as u64));
+    let row = "x".repeat(EIGHTH);
+    for at in 0..6 {
+        rig.begin(at * 10, 1).insert(1, &row).commit(at * 10, at * 10 + 10);
+        rig.machine.close_if_due(NOW, Applier::Busy);
+    }
+    let groups = handed(rig.actions());
+    assert_eq!(groups.iter().map(|group| group.transactions.len()).collect::<Vec<_>>(), [2, 2, 2]);
 }
 
 #[test]
