@@ -4,11 +4,11 @@ use backlot::sink::apply::{OnError, Route};
 
 use super::check;
 use super::rig::Rig;
-use crate::support::{query_value, servers, sql};
+use crate::support::{query_value, some_servers, sql};
 
 #[test]
 fn inserts_updates_and_deletes_arrive_with_their_checkpoint() {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let ddl = "create table t (id bigint primary key, v text, n numeric)";
         let mut rig = Rig::new(cluster, ddl, true);
         let mut applier = rig.applier(OnError::Stop);

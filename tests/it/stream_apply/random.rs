@@ -3,7 +3,7 @@
 use backlot::sink::apply::{OnError, Route};
 
 use super::rig::Rig;
-use crate::support::{servers, sql, try_sql};
+use crate::support::{some_servers, sql, try_sql};
 
 const DDL: &str = "create table plain (id int primary key, a text, b int, c numeric); \
     create table wide (part text, id int, big text, other text, flag bool, primary key (id, part)); \
@@ -70,7 +70,7 @@ impl Random {
 }
 
 fn run(is_binary: bool, route: &Route, seed: u64, rounds: u64) {
-    for cluster in servers() {
+    for cluster in some_servers() {
         let mut random = Random(seed);
         let mut rig = Rig::new(cluster, DDL, is_binary);
         let mut applier = rig.applier(OnError::Stop);

@@ -57,20 +57,22 @@ pub(crate) fn servers() -> impl Iterator<Item = &'static Cluster> {
 pub(crate) fn some_servers() -> impl Iterator<Item = &'static Cluster> {
     let thread = std::thread::current();
     // libtest gives a test's thread its name, but runs one test at a time on the main thread.
-    let name = thread
-        .name()
-        .filter(|name| *name != "main" && std::env::var_os("BACKLOT_TEST_EVERY_VERSION").is_none());
-    let drawn = name.map(|name| draw(name, binaries().len()));
-    let all = binaries().iter().enumerate();
-    all.filter(move |(at, _)| drawn.is_none_or(|drawn| drawn == *at))
-        .map(|(_, found)| cluster(found))
+    let name = thread.name().filter(|name| *name != "main");
+    let drawn = name.map(|name| drawn(name).collect::<Vec<_>>());
+    let all = binaries().iter();
+    all.filter(move |one| drawn.as_ref().is_none_or(|drawn| drawn.contains(&one.major)))
+        .map(cluster)
 }
 
-/// The same one each time.
-fn draw(name: &str, count: usize) -> usize {
+/// The versions that something of this name is tried on: one, the same each time, or, with
+/// `BACKLOT_TEST_EVERY_VERSION` set, every one.
+pub(crate) fn drawn(name: &str) -> impl Iterator<Item = u32> {
     let sum =
         name.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    sum % count
+    let drawn = sum % binaries().len();
+    let is_every = std::env::var_os("BACKLOT_TEST_EVERY_VERSION").is_some();
+    let all = binaries().iter().enumerate();
+    all.filter(move |(at, _)| is_every || *at == drawn).map(|(_, binaries)| binaries.major)
 }
 
 fn cluster(binaries: &'static Binaries) -> &'static Cluster {

@@ -13,7 +13,8 @@ mod random;
 
 pub(crate) use clone::{Clone, Running};
 pub(crate) use cluster::{
-    Cluster, binaries, own_cluster, own_cluster_with, search, servers, some_servers, standby_of,
+    Cluster, binaries, drawn, own_cluster, own_cluster_with, search, servers, some_servers,
+    standby_of,
 };
 pub(crate) use database::{
     Database, database, query_strings, query_value, sql, try_query_strings, try_sql,
