@@ -45,7 +45,8 @@ pub(crate) fn prepare(site: &Site, database: &str, config: &str) -> Stage {
     // The name of the database that the stream will find, so that the record fits.
     let target = format!("{database}_target");
     site.create(&site.target, &target, "template0");
-    let (source_url, target_url) = (site.source.url(database), site.target.url(&target));
+    let (_, source_url) = site.source_address(database);
+    let target_url = site.target.url(&target);
     let flags = ["--follow=later", "--config", file.to_str().unwrap(), "--hold-snapshot", "0s"];
     let status = backlot(site, "start", &source_url, &target_url, &flags).wait().unwrap();
     assert!(status.success(), "{status}");
@@ -139,7 +140,7 @@ impl Stream {
             proxies.1.latency(latency);
             proxies
         });
-        let direct = (site.source.url(database), site.target.url(&target));
+        let direct = (site.source_address(database).1, site.target.url(&target));
         let (source_url, target_url) =
             proxies.as_ref().map_or(direct, |(source, target)| (source.url(), target.url()));
         let started = Instant::now();
@@ -160,12 +161,11 @@ impl Native {
         let slot = format!("run_{}", stage.native_base);
         site.create(&site.target, &database, &format!("{database}_base"));
         copy_slot(site, &stage.database, &stage.native_base, &slot);
-        let server = &site.source;
         let subscribe = format!(
             "create subscription {slot} connection 'host={} port={} user=postgres dbname={}' publication native
              with (create_slot = false, slot_name = '{slot}', copy_data = false, binary = true)",
-            server.socket_dir().display(),
-            server.port(),
+            site.source_address(&stage.database).0,
+            site.source.port(),
             stage.database
         );
         let client = site.connect(&site.target, &database);
@@ -190,7 +190,14 @@ pub(crate) fn ceiling(site: &Site, stage: &Stage) -> f64 {
     copy_slot(site, &stage.database, &format!("base_{}", stage.database), &slot);
     let started = Instant::now();
     let status = Command::new(site.binaries.program("pg_recvlogical"))
-        .args(["-d", &site.source.url(&stage.database), "--slot", &slot, "--start", "--no-loop"])
+        .args([
+            "-d",
+            &site.source_address(&stage.database).1,
+            "--slot",
+            &slot,
+            "--start",
+            "--no-loop",
+        ])
         .args(["-f", "/dev/null", "--endpos", &stage.end_lsn, "-o", "proto_version=1"])
         .args(["-o", "binary=true", "-o", &format!("publication_names={}", stage.publications)])
         .stderr(Stdio::null())

@@ -7,7 +7,8 @@
 //! and the stream's own setting, both read binary values over the same Unix socket, and both times run from the
 //! start (of the process, of CREATE SUBSCRIPTION) until the backlog's last row is visible.
 //! `BACKLOT_BENCH_SCALE` (1.0) shrinks the backlogs, `BACKLOT_BENCH_RUNS` (5) says how often,
-//! `BACKLOT_BENCH_ONLY` (inserts,pgbench,single,hot,latency,large,roundtrip) what.
+//! `BACKLOT_BENCH_ONLY` (inserts,pgbench,single,hot,latency,large,roundtrip) what. With `BACKLOT_BENCH_TCP` everybody
+//! reaches the source over TCP, as they would another machine's.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark talks and fails loudly")]
 #![expect(clippy::indexing_slicing, reason = "as above")]
@@ -33,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) scale: f64,
     pub(crate) runs: u32,
     only: Option<String>,
+    by_tcp: bool,
 }
 
 impl Settings {
@@ -41,7 +43,8 @@ impl Settings {
         let scale = value("BACKLOT_BENCH_SCALE").and_then(|scale| scale.parse().ok());
         let runs = value("BACKLOT_BENCH_RUNS").and_then(|runs| runs.parse().ok());
         let only = value("BACKLOT_BENCH_ONLY");
-        Self { scale: scale.unwrap_or(1.0), runs: runs.unwrap_or(5), only }
+        let by_tcp = value("BACKLOT_BENCH_TCP").is_some();
+        Self { scale: scale.unwrap_or(1.0), runs: runs.unwrap_or(5), only, by_tcp }
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -63,7 +66,7 @@ impl Settings {
 
 fn main() {
     let settings = Settings::read();
-    let site = Site::start();
+    let site = Site::start(settings.by_tcp);
     println!("load average before: {}", process::load_average());
     for backlog in BACKLOGS {
         if settings.wants(backlog.name) {

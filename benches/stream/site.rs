@@ -1,19 +1,25 @@
 //! Two servers and what is asked of them.
 
-use backlot::instance::{Binaries, Search, Server, ServerGuard, ServerOptions};
+use backlot::instance::{Binaries, SUPERUSER, Search, Server, ServerGuard, ServerOptions};
 use std::path::PathBuf;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// Nobody else comes to these servers; a password would be paid for at each start.
+const ACCESS: &str = "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 trust\n\
+    host replication all 127.0.0.1/32 trust\n";
 
 pub(crate) struct Site {
     pub(crate) source: ServerGuard,
     pub(crate) target: ServerGuard,
     pub(crate) binaries: Binaries,
     pub(crate) scratch: PathBuf,
+    /// The followers reach the source by TCP, as they would another machine's.
+    by_tcp: bool,
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Site {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(by_tcp: bool) -> Self {
         let search = Search {
             named: Vec::new(),
             path: std::env::var_os("PATH"),
@@ -24,7 +30,8 @@ impl Site {
         println!("PostgreSQL {}", binaries.version);
         let scratch = std::env::temp_dir().join(format!("backlot-bench-{}", std::process::id()));
         let server = |name: &str| {
-            let options = ServerOptions::scratch()
+            let mut options = ServerOptions::scratch()
+                .with("listen_addresses", if name == "source" { "127.0.0.1" } else { "" })
                 .with("shared_buffers", "1GB")
                 .with("max_wal_size", "16GB")
                 .with("max_replication_slots", "60")
@@ -32,6 +39,7 @@ impl Site {
                 // By default a subscription made soon after another's start waits for 5 s.
                 .with("wal_retrieve_retry_interval", "10ms")
                 .with("autovacuum", "off");
+            options.access = Some(ACCESS.to_owned());
             let data_dir = scratch.join(name);
             let mut server = Server::init(&binaries, &data_dir, options).unwrap();
             server.start().unwrap();
@@ -39,7 +47,17 @@ impl Site {
         };
         let (source, target) = (server("source"), server("target"));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        Self { source, target, binaries, scratch, runtime }
+        Self { source, target, binaries, scratch, by_tcp, runtime }
+    }
+
+    /// Where the followers find the source: its host, and a URL of the database.
+    pub(crate) fn source_address(&self, database: &str) -> (String, String) {
+        if !self.by_tcp {
+            return (self.source.socket_dir().display().to_string(), self.source.url(database));
+        }
+        let port = self.source.port();
+        let url = format!("postgresql://{SUPERUSER}@127.0.0.1:{port}/{database}");
+        ("127.0.0.1".to_owned(), url)
     }
 
     pub(crate) fn connect(&self, server: &Server, database: &str) -> Client {
