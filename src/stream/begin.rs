@@ -100,14 +100,14 @@ pub(super) async fn begin(
     let source = source.map_err(StreamError::source("connect to the source"))?;
     let config = options.config.clone().unwrap_or_else(|| record.config.clone());
     let known = known_columns(&target).await.map_err(failed())?;
-    let (checked, rules, stored, applier) = tokio::join!(
-        of_source(&source, options, (&record, checkpoint), as_text),
+    let (of_source, rules, of_target) = tokio::join!(
+        OfSource::read(&source, options, (&record, checkpoint), as_text),
         Rules::load((&config, config != record.config), &options.source, known),
-        Stored::read(&target),
-        connect_applier(options, &record.slot_name),
+        OfTarget::read(&target, options, &record.slot_name),
     );
-    let OfSource { mut reading, timeline, listed, identities } = checked?;
-    let (rules, stored, applier) = (Arc::new(rules?), stored?, applier?);
+    let OfSource { mut reading, timeline, listed, identities } = of_source?;
+    let rules = Arc::new(rules?);
+    let OfTarget { applier, stored } = of_target?;
     if reading.is_binary() && !rules.is_binary() {
         reading = reading.reopen_as_text(&source).await?;
     }
@@ -140,28 +140,46 @@ struct OfSource {
     identities: Vec<Row>,
 }
 
-async fn of_source(
-    source: &Session,
-    options: &Options,
-    (record, checkpoint): (&StreamRecord, Lsn),
-    as_text: bool,
-) -> Result<OfSource, StreamError> {
-    let (reading, timeline) = slot::open(source, options, (record, checkpoint), !as_text).await?;
-    let (listed, identities) =
-        tokio::join!(Listed::read(source, &record.publications), source.query(IDENTITIES, &[]));
-    let listed = listed.map_err(StreamError::source("read the publications"))?;
-    let identities = identities.map_err(Error::from);
-    let identities = identities.map_err(StreamError::source("read the replica identities"))?;
-    Ok(OfSource { reading, timeline, listed, identities })
+impl OfSource {
+    async fn read(
+        source: &Session,
+        options: &Options,
+        record: (&StreamRecord, Lsn),
+        as_text: bool,
+    ) -> Result<Self, StreamError> {
+        let (reading, timeline) = slot::open(source, options, record, !as_text).await?;
+        let (listed, identities) = tokio::join!(
+            Listed::read(source, &record.0.publications),
+            source.query(IDENTITIES, &[])
+        );
+        let listed = listed.map_err(StreamError::source("read the publications"))?;
+        let identities = identities.map_err(Error::from);
+        let identities = identities.map_err(StreamError::source("read the replica identities"))?;
+        Ok(Self { reading, timeline, listed, identities })
+    }
 }
 
-/// With the target's lock held: it ends what an earlier stream left behind.
-async fn connect_applier(options: &Options, slot_name: &str) -> Result<Applier, StreamError> {
-    let (target, on_error, slot_name) =
-        (options.target.clone(), options.on_error, slot_name.to_owned());
-    let connect = move || Applier::connect(&target, &slot_name, on_error);
-    let applier = tokio::task::spawn_blocking(connect).await;
-    applier.map_err(|_| StreamError::Panicked)?.map_err(StreamError::Apply)
+/// What the target says of it.
+struct OfTarget {
+    applier: Applier,
+    stored: Stored,
+}
+
+impl OfTarget {
+    /// With the target's lock held: the applier ends what an earlier stream left behind, which may
+    /// commit until then.
+    async fn read(
+        target: &Session,
+        options: &Options,
+        slot_name: &str,
+    ) -> Result<Self, StreamError> {
+        let (info, on_error) = (options.target.clone(), options.on_error);
+        let slot_name = slot_name.to_owned();
+        let connect = move || Applier::connect(&info, &slot_name, on_error);
+        let applier = tokio::task::spawn_blocking(connect).await;
+        let applier = applier.map_err(|_| StreamError::Panicked)?.map_err(StreamError::Apply)?;
+        Ok(Self { applier, stored: Stored::read(target).await? })
+    }
 }
 
 /// What the target holds of the tables.
