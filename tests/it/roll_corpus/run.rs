@@ -17,7 +17,7 @@ use super::{
 use crate::support::{
     Cluster,
     database::{block_on, connect, run as run_on},
-    drawn, wait_for,
+    wait_for,
 };
 
 /// A new database is made of a template that nobody is connected to: who was a moment ago may
@@ -27,17 +27,16 @@ const TEMPLATE_IS_FREE: Duration = Duration::from_mins(1);
 /// The name of the migration that runs `setup`.
 const SETUP: &str = "00_setup";
 
-/// Runs the cases of a file and gives what went wrong. Every file is run on every version, and
-/// each of its cases on one, unless it is asked for by name.
-pub(super) fn run_file(cluster: &'static Cluster, name: &str, file: &File) -> Vec<String> {
-    let only = std::env::var("BACKLOT_CASE").unwrap_or_default();
-    let is_tried = |case: &&Case| {
-        let is_here = drawn(&case.name).any(|major| major == cluster.major);
-        if only.is_empty() { is_here } else { case.name.contains(&only) }
-    };
+/// Runs cases of a file and gives what went wrong.
+pub(super) fn run_file(
+    cluster: &'static Cluster,
+    name: &str,
+    file: &File,
+    is_tried: impl Fn(&Case) -> bool,
+) -> Vec<String> {
     let mut templates = Templates { cluster, file, made: HashMap::new(), refusals: HashMap::new() };
     let mut failures = Vec::new();
-    for case in file.cases.iter().filter(is_tried) {
+    for case in file.cases.iter().filter(|case| is_tried(case)) {
         if let Err(failure) = templates.run(case) {
             let major = cluster.major;
             failures.push(format!("{name}.yaml, {:?}, PostgreSQL {major}: {failure}", case.name));

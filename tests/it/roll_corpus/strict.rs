@@ -56,7 +56,7 @@ cases:
 
 fn failures(text: &str) -> Vec<String> {
     let file = File::read(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    run_file(servers().last().unwrap(), "strict", &file)
+    run_file(servers().last().unwrap(), "strict", &file, |_| true)
 }
 
 /// `text` with one thing changed, which must be noticed with these words.

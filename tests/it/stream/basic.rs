@@ -100,8 +100,12 @@ impl Pair {
             "select 1 from pg_replication_slots where active and slot_name = '{}'",
             self.slot()
         );
-        wait_for("the stream to read its slot", LIMIT, || {
+        // It reads its slot early; this is the last connection that it makes.
+        let binds = "select 1 from pg_stat_activity where datname = current_database()
+            and application_name = 'backlot stream bind' and state = 'idle'";
+        wait_for("the stream to follow its source", LIMIT, || {
             !query_strings(&self.source, &holds).is_empty()
+                && !query_strings(&self.target, binds).is_empty()
         });
         running
     }
