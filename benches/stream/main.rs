@@ -7,8 +7,8 @@
 //! and the stream's own setting, both read binary values over the same Unix socket, and both times run from the
 //! start (of the process, of CREATE SUBSCRIPTION) until the backlog's last row is visible.
 //! `BACKLOT_BENCH_SCALE` (1.0) shrinks the backlogs, `BACKLOT_BENCH_RUNS` (5) says how often,
-//! `BACKLOT_BENCH_ONLY` (inserts,pgbench,single,hot,latency,large,roundtrip) what. With `BACKLOT_BENCH_TCP` everybody
-//! reaches the source over TCP, as they would another machine's.
+//! `BACKLOT_BENCH_ONLY` (inserts,pgbench,single,hot,latency,large,roundtrip) what. With `BACKLOT_BENCH_TCP` the
+//! three that read a backlog reach the source over TCP, as they would another machine's.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark talks and fails loudly")]
 #![expect(clippy::indexing_slicing, reason = "as above")]

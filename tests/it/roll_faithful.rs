@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{Cluster, Database, backlot, binaries, database, some_servers, sql};
+use crate::support::{Cluster, Database, backlot, binaries, database, servers, sql};
 
 /// `@c@` is the column, `@null@` its NOT NULL.
 const EVERYTHING: &str = r#"
@@ -216,7 +216,7 @@ fn differences(before: &[String], after: &[String]) -> Vec<String> {
 
 #[test]
 fn a_check_changes_nothing_else() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "check", "code", false);
         rig.differs_by(
             "operations: [{alter_column: {table: thing, column: code, check: {name: short, constraint: length(code) < 30}, up: code, down: code}}]",
@@ -227,7 +227,7 @@ fn a_check_changes_nothing_else() {
 
 #[test]
 fn not_null_changes_nothing_else() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         // A name that has to be quoted.
         let rig = Rig::with_everything(cluster, "not_null", "\"C o\"", true);
         rig.differs_by(
@@ -242,7 +242,7 @@ fn not_null_changes_nothing_else() {
 
 #[test]
 fn nullable_changes_nothing_else() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "nullable", "code", false);
         // An index with a nullable column is no replica identity.
         sql(&rig.database, "alter table thing replica identity default");
@@ -258,7 +258,7 @@ fn nullable_changes_nothing_else() {
 
 #[test]
 fn a_type_changes_nothing_else() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "type", "code", false);
         rig.differs_by(
             "operations: [{alter_column: {table: thing, column: code, type: varchar(40), up: code, down: code}}]",
@@ -272,7 +272,7 @@ fn a_type_changes_nothing_else() {
 
 #[test]
 fn unique_default_and_comment_change_nothing_else() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "unique", "code", false);
         rig.differs_by(
             "operations: [{alter_column: {table: thing, column: code, unique: {name: once_more}, default: \"'b'\", comment: new}}]",
@@ -290,7 +290,7 @@ fn unique_default_and_comment_change_nothing_else() {
 
 #[test]
 fn keys_and_their_sequences_change_as_asked_and_nothing_else_does() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "keys", "code", false);
         sql(
             &rig.database,
@@ -324,7 +324,7 @@ fn keys_and_their_sequences_change_as_asked_and_nothing_else_does() {
 
 #[test]
 fn a_partitioned_table_keeps_what_was_not_asked_for() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(
             cluster,
             "parts",
@@ -359,7 +359,7 @@ fn a_partitioned_table_keeps_what_was_not_asked_for() {
 
 #[test]
 fn what_cannot_be_carried_is_refused_before_anything_is_changed() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::with_everything(cluster, "refused", "code", false);
         let refused = |column: &str, what: &str| {
             let before = rig.dump();

@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration, time::Instant};
 
 use crate::support::{
     Cluster, Database, Output, Running, backlot, binaries, clone, database, own_cluster,
-    query_strings, query_value, servers, some_servers, sql, standby_of, wait_for,
+    query_strings, query_value, servers, sql, standby_of, wait_for,
 };
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -86,7 +86,7 @@ fn says(output: &Output, words: &str) {
 
 #[test]
 fn migrate_runs_what_has_not_run_and_leaves_the_last_active() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "verbs_migrate");
         rig.files("m", &[("01_users.yaml", USERS), ("02_age.yml", ADD_AGE)]);
         let done = summary(&rig.roll(&["migrate", "m"], 0));
@@ -157,7 +157,7 @@ fn migrate_again_comes_to_what_an_interrupted_one_would_have() {
 
 #[test]
 fn complete_names_what_others_made_in_its_way_and_goes_on_without() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "verbs_depended");
         rig.files("m", &[("01_users.yaml", USERS), ("02_age.yaml", ADD_AGE)]);
         rig.roll(&["migrate", "m"], 0);
@@ -278,7 +278,7 @@ fn a_baseline_begins_a_history_and_url_and_latest_name_its_end() {
 
 #[test]
 fn a_role_owns_what_is_made_and_its_rights_are_all_there_are() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "verbs_role");
         let owner = format!("owner_of_{}", rig.database.name);
         let other = format!("other_of_{}", rig.database.name);
@@ -332,7 +332,7 @@ fn a_role_owns_what_is_made_and_its_rights_are_all_there_are() {
 
 #[test]
 fn a_role_that_logs_in_without_superuser_migrates_its_own_tables() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "verbs_plain");
         let user = format!("user_of_{}", database.name);
         sql(
@@ -400,7 +400,7 @@ fn a_backfill_stays_below_its_rate_of_wal() {
 
 #[test]
 fn a_killed_backfill_over_two_sessions_goes_on() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let rig = Rig::new(cluster, "verbs_killed");
         filled(&rig);
         sql(&rig.database, "analyze public.users");

@@ -3,14 +3,14 @@
 use backlot::pg::{Session, Wire};
 
 use super::info;
-use crate::support::{database, database::block_on, query_value, some_servers, sql};
+use crate::support::{database, database::block_on, query_value, servers, sql};
 
 const LIMITS: &str = "select string_agg(setting, ' ' order by name) from pg_settings where name in
     ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'statement_timeout', 'transaction_timeout')";
 
 #[test]
 fn no_limit_of_a_database_cuts_a_session_of_ours() {
-    for cluster in some_servers() {
+    for cluster in servers() {
         let database = database(cluster, "limits");
         let mut names = vec![
             "idle_in_transaction_session_timeout",
