@@ -72,7 +72,12 @@ impl Reader {
             self.talk()?;
             if self.is_over_budget() {
                 self.stall()?;
-            } else if self.is_readable()? && !self.receive()? {
+                continue;
+            }
+            if self.is_readable()? {
+                self.receive()?;
+            }
+            if self.is_chunk_due()? && !self.hand_on()? {
                 break;
             }
         }
@@ -126,29 +131,43 @@ impl Reader {
                 seconds: silence.as_secs(),
             });
         }
-        let limit = self.until_status();
+        let mut limit = self.until_status();
+        // Held no longer than that, whether more comes or not.
+        if self.stream.arrived_bytes() > 0 {
+            limit = limit.min(HOLD.saturating_sub(self.handed_at.elapsed()));
+        }
         let waits_from = Instant::now();
         let is_readable = self.stream.wait(&self.shared.waker, limit)?;
         self.pace.woke(waits_from.elapsed(), is_readable);
         Ok(is_readable)
     }
 
-    /// Reads once and hands on what became whole; false if nobody takes it any more.
-    fn receive(&mut self) -> Result<bool, Error> {
+    /// Reads once.
+    fn receive(&mut self) -> Result<(), Error> {
         let frames = self.stream.arrived_frames();
         let read = self.stream.receive()?;
         self.heard_at = Instant::now();
         let frames = self.stream.arrived_frames().saturating_sub(frames);
         self.pace.after_read(read, frames, self.heard_at);
+        Ok(())
+    }
+
+    /// Whether what became whole goes to the pipeline now. In a burst, waking it for each read
+    /// costs both sides; while it has enough to do, a larger chunk costs it less.
+    fn is_chunk_due(&mut self) -> Result<bool, Error> {
         let arrived = self.stream.arrived_bytes();
-        // While the pipeline has enough to do, a larger chunk costs it less; in a burst, waking it
-        // for each read costs both sides.
-        let is_held = self.pace.is_burst && self.handed_at.elapsed() < HOLD;
-        let can_wait = arrived < CHUNK_BYTES && (is_held || !self.chunks.is_empty());
-        if arrived == 0 || (can_wait && self.stream.is_readable()?) {
-            return Ok(true);
+        if arrived == 0 || arrived >= CHUNK_BYTES {
+            return Ok(arrived > 0);
         }
-        self.handed_at = self.heard_at;
+        if self.pace.is_burst && self.handed_at.elapsed() < HOLD {
+            return Ok(false);
+        }
+        Ok(self.chunks.is_empty() || !self.stream.is_readable()?)
+    }
+
+    /// Hands on what became whole; false if nobody takes it any more.
+    fn hand_on(&mut self) -> Result<bool, Error> {
+        self.handed_at = Instant::now();
         let mut buffer = self.shared.pool.1.try_recv().unwrap_or_default();
         self.stream.take(&mut buffer);
         let mut received = 0;

@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_millis(4);
 const INTERVAL_BYTES: usize = 256 * 1024;
 /// So much WAL of the source that was not seen is far behind. Groups then grow from a sixteenth
 /// of the largest, and shrink to half of what is still to come, so that the applier has something
-/// to do from the beginning, and little in the end.
+/// to do from the beginning, and little in the end: of what the changes come to.
 const FAR_BYTES: u64 = 4 * 1024 * 1024;
 const SHARES: usize = 16;
 /// They grow to this where rows seldom change twice in one, and else to the largest.
@@ -39,13 +39,22 @@ pub(super) struct Pace {
     shares: usize,
     /// Of the last group's changes, one in ten or more was of a row that changed again in it.
     folds: bool,
+    /// Its changes, and what they came to.
+    last: (u64, u64),
     /// Groups since one was larger than [`FEW_SHARES`].
     small_groups: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { closed_at: None, source_end: Lsn::ZERO, shares: 1, folds: false, small_groups: 0 }
+        Self {
+            closed_at: None,
+            source_end: Lsn::ZERO,
+            shares: 1,
+            folds: false,
+            last: (1, 1),
+            small_groups: 0,
+        }
     }
 }
 
@@ -63,12 +72,25 @@ impl Pace {
         // A small one says little.
         if holds(1) {
             self.folds = net_changes <= changes - changes / 10;
+            self.last = (changes as u64, net_changes as u64);
         }
     }
 
     /// True if no other transaction is to be gathered.
     pub(super) fn is_full(&self, gathered: &Gathered) -> bool {
         holds_shares(self.most_shares(), gathered.bytes(), gathered.change_count())
+    }
+
+    /// What so many bytes or changes come to, if they fold as the last group did.
+    fn net(&self, of: u64) -> u64 {
+        let (changes, net_changes) = self.last;
+        let net = u128::from(of) * u128::from(net_changes) / u128::from(changes.max(1));
+        u64::try_from(net).unwrap_or(of)
+    }
+
+    fn holds_net_shares(&self, gathered: &Gathered) -> bool {
+        let net = |of: usize| usize::try_from(self.net(of as u64)).unwrap_or(of);
+        holds_shares(self.shares, net(gathered.bytes()), net(gathered.change_count()))
     }
 
     fn most_shares(&self) -> usize {
@@ -94,8 +116,8 @@ impl Pace {
             // It grows until the applier has nothing to do, or it is full.
             Applier::Busy if is_far => false,
             Applier::Idle if is_far => {
-                holds_shares(self.shares, gathered.bytes(), gathered.change_count())
-                    || passed.bytes_since(handed) >= ahead
+                self.holds_net_shares(gathered)
+                    || self.net(passed.bytes_since(handed)) >= ahead
                     || now >= gathered.since + FAR_AGE
             }
             Applier::Idle => {
@@ -140,6 +162,20 @@ mod tests {
         assert_eq!(pace.most_shares(), SHARES);
         pace.learn(&few, few.changes.len());
         assert_eq!(pace.most_shares(), FEW_SHARES);
+    }
+
+    #[test]
+    fn a_group_counts_for_what_its_changes_come_to() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.net(1000), 1000);
+        let few = group(FEW_SHARES);
+        pace.learn(&few, few.changes.len() / 10);
+        assert_eq!(pace.net(1000), 100);
+        // One change says nothing of what many come to.
+        pace.learn(&Group { changes: vec![few.changes[0]], ..Group::default() }, 1);
+        assert_eq!(pace.net(1000), 100);
+        pace.learn(&few, few.changes.len());
+        assert_eq!(pace.net(u64::MAX), u64::MAX);
     }
 
     #[test]
