@@ -37,9 +37,7 @@ pub(super) struct Pace {
     source_end: Lsn,
     /// Size of the next group far behind, in shares of the largest.
     shares: usize,
-    /// Of the last group's changes, one in ten or more was of a row that changed again in it.
-    folds: bool,
-    /// Its changes, and what they came to.
+    /// Changes of the last group that says something, and what they came to.
     last: (u64, u64),
     /// Groups since one was larger than [`FEW_SHARES`].
     small_groups: u32,
@@ -47,14 +45,7 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self {
-            closed_at: None,
-            source_end: Lsn::ZERO,
-            shares: 1,
-            folds: false,
-            last: (1, 1),
-            small_groups: 0,
-        }
+        Self { closed_at: None, source_end: Lsn::ZERO, shares: 1, last: (1, 1), small_groups: 0 }
     }
 }
 
@@ -71,7 +62,6 @@ impl Pace {
             if holds(FEW_SHARES + 1) { 0 } else { self.small_groups.saturating_add(1) };
         // A small one says little.
         if holds(1) {
-            self.folds = net_changes <= changes - changes / 10;
             self.last = (changes as u64, net_changes as u64);
         }
     }
@@ -79,6 +69,12 @@ impl Pace {
     /// True if no other transaction is to be gathered.
     pub(super) fn is_full(&self, gathered: &Gathered) -> bool {
         holds_shares(self.most_shares(), gathered.bytes(), gathered.change_count())
+    }
+
+    /// True if of its changes one in ten or more was of a row that changed again in it.
+    fn folds(&self) -> bool {
+        let (changes, net_changes) = self.last;
+        net_changes <= changes - changes.div_ceil(10)
     }
 
     /// What so many bytes or changes come to, if they fold as the last group did.
@@ -94,7 +90,7 @@ impl Pace {
     }
 
     fn most_shares(&self) -> usize {
-        if self.folds || self.small_groups >= TRY_AFTER { SHARES } else { FEW_SHARES }
+        if self.folds() || self.small_groups >= TRY_AFTER { SHARES } else { FEW_SHARES }
     }
 
     /// True if what is gathered, which is not empty, is to go; it counts as gone then. Everything

@@ -15,16 +15,17 @@ const NOW: Duration = Duration::from_secs(1);
 const LARGE: usize = GROUP_BYTES / 8 * 3;
 /// Of rows of which eight and what describes them do not fit.
 const EIGHTH: usize = GROUP_BYTES / 8;
+const WAL: u64 = EIGHTH as u64;
 
 fn later(ms: u64) -> Duration {
     NOW + Duration::from_millis(ms)
 }
 
-/// The target says that rows change again and again.
-fn fold(rig: &mut Rig) {
+/// The target says that rows change again and again: its last changes came to so many.
+fn fold(rig: &mut Rig, net_changes: usize) {
     let operation = Operation::Truncate { statement: 0, restart_identity: false };
     let changes = vec![Change { table: 0, operation }; GROUP_CHANGES];
-    rig.machine.reuse(Group { changes, ..Group::default() }, Some(1));
+    rig.machine.reuse(Group { changes, ..Group::default() }, Some(net_changes));
 }
 
 #[test]
@@ -81,11 +82,8 @@ fn a_transaction_goes_at_once_after_a_pause_and_with_its_followers_under_load() 
     assert_eq!(handed(rig.actions()).len(), 1);
 }
 
-#[test]
-fn far_behind_groups_grow_and_near_the_end_they_shrink() {
-    const WAL: u64 = EIGHTH as u64;
-    let mut rig = Rig::new(0);
-    fold(&mut rig);
+/// Transactions of the groups far behind, each of a row and as much WAL, up to the source's end.
+fn sizes_far_behind(rig: &mut Rig) -> Vec<usize> {
     rig.machine.set_source_end(Lsn(100 * WAL));
     let row = "x".repeat(EIGHTH);
     let mut sizes = Vec::new();
@@ -95,8 +93,16 @@ fn far_behind_groups_grow_and_near_the_end_they_shrink() {
         sizes.extend(handed(rig.actions()).iter().map(|group| group.transactions.len()));
     }
     assert_eq!(sizes.iter().sum::<usize>(), 100);
-    assert!(sizes.starts_with(&[1, 1, 2, 4, 7, 7]), "{sizes:?}");
-    assert!(sizes.ends_with(&[7, 4, 2, 1, 1]), "{sizes:?}");
+    sizes
+}
+
+#[test]
+fn far_behind_groups_grow_and_near_the_end_they_shrink() {
+    let mut rig = Rig::new(0);
+    fold(&mut rig, GROUP_CHANGES / 10 * 9);
+    let sizes = sizes_far_behind(&mut rig);
+    assert!(sizes.starts_with(&[1, 2, 3, 5, 7, 7]), "{sizes:?}");
+    assert!(sizes.ends_with(&[7, 7, 3, 1, 1]), "{sizes:?}");
     // What is small goes when it is old.
     rig.machine.set_source_end(Lsn(200 * WAL));
     rig.begin(100 * WAL, 1).insert(1, "x").commit(100 * WAL, 101 * WAL);
@@ -107,9 +113,18 @@ fn far_behind_groups_grow_and_near_the_end_they_shrink() {
 }
 
 #[test]
+fn far_behind_groups_that_come_to_little_are_large_from_the_beginning_to_the_end() {
+    let mut rig = Rig::new(0);
+    fold(&mut rig, GROUP_CHANGES / 100);
+    let sizes = sizes_far_behind(&mut rig);
+    assert!(sizes.starts_with(&[7, 7, 7]), "{sizes:?}");
+    assert!(sizes.ends_with(&[7, 1, 1]), "{sizes:?}");
+}
+
+#[test]
 fn far_behind_a_group_grows_while_the_applier_is_busy() {
     let mut rig = Rig::new(0);
-    fold(&mut rig);
+    fold(&mut rig, 1);
     rig.machine.set_source_end(Lsn(100 * EIGHTH as u64));
     let row = "x".repeat(EIGHTH);
     for at in 0..5 {
@@ -125,7 +140,7 @@ fn far_behind_a_group_grows_while_the_applier_is_busy() {
 #[test]
 fn a_full_group_is_closed_whether_or_not_the_applier_is_ready() {
     let mut rig = Rig::new(0);
-    fold(&mut rig);
+    fold(&mut rig, 1);
     let row = "x".repeat(LARGE);
     for at in [100, 200, 300] {
         rig.begin(at, 1).insert(1, &row).commit(at, at + 10);
