@@ -146,7 +146,14 @@ pub(crate) fn clone(
     all.extend(["--hold-snapshot", "0s", "--source-url", &source.url]);
     all.extend(["--target-url", &target.url]);
     all.extend(args);
-    let summary = backlot(dir.path(), &all, &[KEY]).expect_code(0).stdout;
+    let output = backlot(dir.path(), &all, &[KEY]);
+    if output.code != Some(0) {
+        // What backlot does not show may be in the log of the server, which goes with the process.
+        let log = std::fs::read_to_string(to.server().log_path()).unwrap_or_default();
+        let errors = log.lines().rev().filter(|line| line.contains("ERROR:")).take(20);
+        eprintln!("the last errors on the target's server:\n{:#?}", errors.collect::<Vec<_>>());
+    }
+    let summary = output.expect_code(0).stdout;
     let last = summary.lines().last().unwrap_or_default();
     let summary: serde_json::Value = serde_json::from_str(last).unwrap();
     assert_eq!(summary["columns_masked"], 0, "{summary:#}");
