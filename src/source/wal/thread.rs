@@ -18,15 +18,15 @@ const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_millis(100);
 /// wait. Where cores are short the walsender sends in drops, so the window is wide.
 const BURST_READS: u32 = 6;
 const BURST_WINDOW: Duration = Duration::from_millis(5);
-/// The pause is as long as brings so many frames. No longer: a Unix socket's default buffer holds
-/// 166 frames of 250 bytes, or 277 of 60 (a frame counts as what the kernel keeps it in), and then
-/// the walsender stands still.
-const BURST_FRAMES: u64 = 96;
+/// The pause is as long as fills so much of what a Unix socket's sender may fill by default
+/// (208 KiB, `net.core.wmem_default`), and then the walsender stands still. The kernel counts the
+/// memory that it keeps a frame in: there is room for 166 frames of 250 bytes, or 277 of 60.
+const BURST_MEMORY: u64 = 140 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 const QUIET: Duration = Duration::from_millis(5);
 /// In a burst, the pipeline is given a chunk this often.
-const HOLD: Duration = Duration::from_millis(2);
+const HOLD: Duration = Duration::from_millis(5);
 /// A read that brings this much needs no pause.
 const FULL_READ_BYTES: usize = 128 * 1024;
 
@@ -159,7 +159,7 @@ impl Reader {
         if arrived == 0 || arrived >= CHUNK_BYTES {
             return Ok(arrived > 0);
         }
-        if self.pace.is_burst && self.handed_at.elapsed() < HOLD {
+        if self.pace.holds(self.handed_at.elapsed()) {
             return Ok(false);
         }
         Ok(self.chunks.is_empty() || !self.stream.is_readable()?)
@@ -223,6 +223,11 @@ impl Pace {
         Self { window_start: Instant::now(), reads: 0, is_burst: false, pause: LONGEST_PAUSE / 2 }
     }
 
+    /// Whether what came waits for more, so long after the pipeline was last given something.
+    fn holds(&self, since: Duration) -> bool {
+        self.is_burst && since < HOLD
+    }
+
     fn before_read(&self) {
         if self.is_burst {
             std::thread::sleep(self.pause);
@@ -241,7 +246,9 @@ impl Pace {
 
     fn after_read(&mut self, bytes: usize, frames: u64, now: Instant) {
         if self.is_burst {
-            let pause = if frames > BURST_FRAMES { self.pause * 7 / 8 } else { self.pause * 9 / 8 };
+            let frame = frame_memory(bytes as u64 / frames.max(1));
+            let is_full = frames * frame > BURST_MEMORY;
+            let pause = if is_full { self.pause * 7 / 8 } else { self.pause * 9 / 8 };
             self.pause = pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
         if now.duration_since(self.window_start) > BURST_WINDOW {
@@ -250,5 +257,68 @@ impl Pace {
         }
         self.reads += 1;
         self.is_burst = (self.is_burst || self.reads > BURST_READS) && bytes < FULL_READ_BYTES;
+    }
+}
+
+/// What the kernel keeps frames of so many bytes in, on average: what describes one, and a buffer
+/// of a power of two that ends with the list of its parts (`sk_buff` and `skb_shared_info` of
+/// Linux, as `SKB_TRUESIZE` counts them on 64 bits).
+fn frame_memory(bytes: u64) -> u64 {
+    const DESCRIPTION: u64 = 256;
+    const PARTS: u64 = 320;
+    DESCRIPTION + (bytes + PARTS) * 3 / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BURST_MEMORY, BURST_WINDOW, Duration, frame_memory};
+    use super::{BURST_READS, FULL_READ_BYTES, HOLD, LONGEST_PAUSE, Pace, QUIET, SHORTEST_PAUSE};
+
+    const FRAME_BYTES: usize = 250;
+
+    /// Reads of so many frames.
+    fn read(pace: &mut Pace, reads: u32, frames: usize) {
+        let now = pace.window_start;
+        (0..reads).for_each(|_| pace.after_read(frames * FRAME_BYTES, frames as u64, now));
+    }
+
+    #[test]
+    fn a_few_rows_go_on_at_once_and_a_burst_is_held() {
+        let mut pace = Pace::new();
+        read(&mut pace, BURST_READS, 1);
+        assert!(!pace.holds(Duration::ZERO));
+        read(&mut pace, 1, 1);
+        assert!(pace.holds(Duration::ZERO) && !pace.holds(HOLD));
+        // A full socket needs no pause, and after a quiet time nothing waits.
+        pace.after_read(FULL_READ_BYTES, 1000, pace.window_start);
+        assert!(!pace.holds(Duration::ZERO));
+        read(&mut pace, 1, 1);
+        assert!(pace.holds(Duration::ZERO));
+        pace.woke(QUIET, true);
+        assert!(!pace.holds(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_row_in_its_own_time_is_no_burst() {
+        let mut pace = Pace::new();
+        for _ in 0..100 {
+            let later = pace.window_start + BURST_WINDOW + Duration::from_micros(1);
+            pace.after_read(FRAME_BYTES, 1, later);
+        }
+        assert!(!pace.holds(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_pause_brings_what_the_socket_holds_short_of_standing_still() {
+        // Socket buffers hold so many, as measured.
+        for (bytes, room) in [(250, 166), (60, 277)] {
+            let wanted = BURST_MEMORY / frame_memory(bytes);
+            assert!(wanted > room / 2 && wanted < room * 9 / 10, "{wanted} of {room}");
+        }
+        for (frames, pause) in [(20, LONGEST_PAUSE), (125, LONGEST_PAUSE), (135, SHORTEST_PAUSE)] {
+            let mut pace = Pace::new();
+            read(&mut pace, 100, frames);
+            assert_eq!(pace.pause, pause, "{frames} frames");
+        }
     }
 }

@@ -28,7 +28,7 @@ const SHARES: usize = 16;
 const FEW_SHARES: usize = 4;
 /// After so many of these a larger one is tried: rows may change again after longer than they hold.
 const TRY_AFTER: u32 = 32;
-const FAR_AGE: Duration = Duration::from_millis(250);
+const FAR_AGE: Duration = Duration::from_millis(500);
 
 pub(super) struct Pace {
     /// When a group was last closed because it was time.

@@ -106,9 +106,9 @@ fn far_behind_groups_grow_and_near_the_end_they_shrink() {
     // What is small goes when it is old.
     rig.machine.set_source_end(Lsn(200 * WAL));
     rig.begin(100 * WAL, 1).insert(1, "x").commit(100 * WAL, 101 * WAL);
-    rig.machine.close_if_due(later(249), Applier::Idle);
+    rig.machine.close_if_due(later(499), Applier::Idle);
     assert!(handed(rig.actions()).is_empty());
-    rig.machine.close_if_due(later(250), Applier::Idle);
+    rig.machine.close_if_due(later(500), Applier::Idle);
     assert_eq!(handed(rig.actions()).len(), 1);
 }
 
