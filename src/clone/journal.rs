@@ -31,8 +31,14 @@ pub(super) async fn lock(target: &Session) -> Result<Journal<'_>, CloneError> {
         }
         tokio::time::sleep(POLL).await;
     };
-    target.query(END_LEFT_OVERS, &[]).await.map_err(|error| failed(error.into()))?;
+    end_left_overs(target).await?;
     Ok(journal)
+}
+
+/// Ends, and waits for, what works on the target for a process that is gone: it may still commit.
+pub(super) async fn end_left_overs(target: &Session) -> Result<(), CloneError> {
+    let ended = target.query(END_LEFT_OVERS, &[]).await;
+    ended.map(drop).map_err(|error| CloneError::query("end left-over sessions")(error.into()))
 }
 
 /// An unfinished run of this target that may go on.

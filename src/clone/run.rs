@@ -39,8 +39,8 @@ pub trait Planner:
 
 impl<P: AsyncFn(&Snapshot, &Catalog, Option<&str>) -> Result<Decided, CloneError>> Planner for P {}
 
-/// Parallel jobs of `pg_restore` lock partitions and their parents in whatever order they come:
-/// now and then the server ends one of them.
+/// Jobs of `pg_restore` that lock several relations may meet in ways that nobody has thought of:
+/// the server ends one of them.
 const POST_DATA_ATTEMPTS: u32 = 4;
 
 /// Everything that is decided before the target is touched.
@@ -486,6 +486,7 @@ impl Run<'_> {
                 // What is there already is left out, as after a crash.
                 Err(error) if error.is_deadlock() && attempt < POST_DATA_ATTEMPTS => {
                     tracing::debug!(attempt, "pg_restore's jobs locked each other out");
+                    journal::end_left_overs(self.target).await?;
                     resumed = Some(self.target);
                 }
                 other => {

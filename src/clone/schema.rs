@@ -191,6 +191,11 @@ impl Archive {
 
     /// Indexes, constraints, triggers and the like, on `options.jobs` connections. What an
     /// interrupted run has made already is skipped.
+    ///
+    /// `pg_restore` keeps jobs apart that lock one table, but takes it that an index only shares
+    /// it, and knows no table that an entry locks besides its own
+    /// (`pg_backup_archiver.c`, `identify_locking_dependencies`). What would lock each other out
+    /// is done one after the other.
     pub(super) async fn restore_post_data(
         &self,
         options: &Options,
@@ -200,13 +205,29 @@ impl Archive {
     ) -> Result<(), CloneError> {
         let entries = self.toc.iter().filter(|entry| !entry.is_event_trigger);
         let missing = self.missing(entries.collect(), source, resumed).await?;
+        let identities = replica_identities(source, &missing)
+            .await
+            .map_err(CloneError::query("find the indexes that identify rows"))?;
+        let is = |kinds: &'static [&str]| {
+            move |entry: &&Entry| kinds.iter().any(|kind| entry.kind == *kind)
+        };
         // A key of a partitioned table can be referred to once all its partitions' indexes are
         // attached, which a parallel pg_restore does not wait for. Foreign keys may have comments.
-        let is_late = |entry: &&Entry| matches!(entry.kind.as_str(), "FK CONSTRAINT" | "COMMENT");
-        let (late, early) = missing.into_iter().partition::<Vec<_>, _>(is_late);
-        for entries in [early, late].into_iter().filter(|entries| !entries.is_empty()) {
+        let (late, early) =
+            missing.into_iter().partition::<Vec<_>, _>(is(&["FK CONSTRAINT", "COMMENT"]));
+        // Locks partitions of several levels, and so does a trigger, in another order.
+        let (attached, early) = early.into_iter().partition::<Vec<_>, _>(is(&["INDEX ATTACH"]));
+        // Two indexes of a table are built beside each other. Who then makes one the replica
+        // identity waits for the other, which waits for it if it is the one to CLUSTER ON.
+        let (first, early) =
+            early.into_iter().partition::<Vec<_>, _>(|entry| identities.contains(&entry.object.1));
+        let jobs = options.jobs.max(1);
+        for (entries, jobs) in [(first, jobs), (early, jobs), (attached, 1), (late, jobs)] {
+            if entries.is_empty() {
+                continue;
+            }
             let mut command = self.restore(options, target, entries)?;
-            command.arg("--section=post-data").arg(format!("--jobs={}", options.jobs.max(1)));
+            command.arg("--section=post-data").arg(format!("--jobs={jobs}"));
             finish("pg_restore", "building indexes and constraints", command).await?;
         }
         Ok(())
@@ -271,6 +292,16 @@ impl Archive {
         command.arg(self.file());
         Ok(command)
     }
+}
+
+/// The indexes among them that are their table's replica identity: at most one of a table.
+async fn replica_identities(source: &Session, entries: &[&Entry]) -> Result<HashSet<Oid>, Error> {
+    let indexes = entries.iter().filter(|entry| entry.kind == "INDEX");
+    let indexes = indexes.map(|entry| entry.object.1.0).collect::<Vec<_>>();
+    let sql =
+        "select indexrelid from pg_catalog.pg_index where indisreplident and indexrelid = any ($1)";
+    let rows = source.query(sql, &[&indexes]).await?;
+    Ok(rows.iter().map(|row| Oid(row.get(0))).collect())
 }
 
 async fn already_there(

@@ -413,3 +413,46 @@ fn ranges_of_one_table_make_it_whole_on_one_connection_and_on_four() {
         }
     }
 }
+
+/// Tables with an index that identifies rows, one to cluster on, and others beside them, and a
+/// partitioned one with triggers and two levels of partitions.
+const LOCKS: &str = "
+    create schema locks;
+    create function locks.quiet() returns trigger language plpgsql as $$ begin return new; end $$;
+    do $$ begin
+    for t in 1..20 loop
+        execute format('create table locks.t%s (id int not null, other int, body text)', t);
+        execute format('insert into locks.t%s select i, i, md5(i::text) from generate_series(1, 4000) i', t);
+        execute format('create unique index t%1$s_id on locks.t%1$s (id)', t);
+        execute format('alter table locks.t%1$s replica identity using index t%1$s_id', t);
+        execute format('create index t%1$s_body on locks.t%1$s (body text_pattern_ops)', t);
+        execute format('alter table locks.t%1$s cluster on t%1$s_body', t);
+        execute format('create index t%1$s_lower on locks.t%1$s (lower(body))', t);
+        execute format('create index t%1$s_other on locks.t%1$s (other desc)', t);
+    end loop;
+    create table locks.parts (id int, at int, body text, primary key (id, at)) partition by range (at);
+    for p in 1..6 loop
+        execute format('create table locks.p%1$s partition of locks.parts for values from (%1$s) to (%1$s + 1) partition by hash (id)', p);
+        execute format('create table locks.p%1$s_0 partition of locks.p%1$s for values with (modulus 2, remainder 0)', p);
+        execute format('create table locks.p%1$s_1 partition of locks.p%1$s for values with (modulus 2, remainder 1)', p);
+    end loop;
+    for i in 1..4 loop
+        execute format('create index on locks.parts (body, (id + %s))', i);
+        execute format('create trigger quiet_%s before update on locks.parts for each row execute function locks.quiet()', i);
+    end loop;
+    end $$;
+    insert into locks.parts select i, 1 + i % 6, md5(i::text) from generate_series(1, 6000) i;";
+
+/// The server ends one of them, and with it goes what the others have built so far.
+#[test]
+fn the_jobs_of_pg_restore_do_not_lock_each_other_out() {
+    for cluster in servers() {
+        let source = database(cluster, "fidelity_locks");
+        sql(&source, LOCKS);
+        let (target, _) = clone(&source, cluster, &["--jobs", "8"]);
+        let deadlocks =
+            "select deadlocks::text from pg_stat_database where datname = current_database()";
+        assert_eq!(query_value(&target, deadlocks), "0");
+        assert_faithful(&source, &target, &[]);
+    }
+}
