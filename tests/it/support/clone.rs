@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal};
+
 use super::{Database, Output, binaries, query_strings, wait_for};
 
 /// Any 32 bytes: the tests' fakes need no secret.
@@ -99,9 +101,21 @@ impl Running {
         was_running
     }
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
+    /// One that asks it to end is sent when it listens: before, it would end as any program does.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if matches!(signal, Signal::TERM | Signal::INT) {
+            wait_for("backlot to listen to signals", CLONE_LIMIT, || self.catches(signal));
+        }
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// True as well once it has ended, and where the system does not tell.
+    fn catches(&self, signal: Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let Ok(status) = status else { return true };
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        let caught = u64::from_str_radix(value("SigCgt:"), 16).unwrap();
+        value("State:").starts_with('Z') || (caught >> (signal.as_raw() - 1)) & 1 == 1
     }
 
     pub(crate) fn pid(&self) -> u32 {
