@@ -20,13 +20,6 @@ const HARMLESS_ERRORS: &[&str] = &[
     "relation \"",
     "type \"",
     "schema \"",
-    "constraint \"",
-    "trigger \"",
-    "policy \"",
-    "rule \"",
-    "statistics object \"",
-    "multiple primary keys for table",
-    "cannot attach index",
     "role \"",
     "extension \"",
     "language \"",
@@ -51,23 +44,38 @@ const HARMLESS_ERRORS: &[&str] = &[
     "index row ",
     "snapshot \"",
     "deadlock detected",
-    "tuple concurrently ",
-    "cache lookup failed for ",
-    "could not open relation with OID",
-    "could not open file",
-    "could not read ",
-    "could not resize shared memory segment",
     "canceling statement due to",
     "terminating connection",
     "the database system is",
 ];
+
+/// Whole messages, whose quotes hold names. An application's own exception may begin like these.
+const HARMLESS_MESSAGES: &[&str] = &[
+    "constraint \"\" for relation \"\" already exists",
+    "trigger \"\" for relation \"\" already exists",
+    "rule \"\" for relation \"\" already exists",
+    "policy \"\" for table \"\" already exists",
+    "statistics object \"\" already exists",
+    "multiple primary keys for table \"\" are not allowed",
+    "cannot attach index \"\" as a partition of index \"\"",
+    "tuple concurrently updated",
+    "tuple concurrently deleted",
+];
+
+/// True if all of the text is the message's, but for what is quoted.
+fn is_message(text: &str, message: &str) -> bool {
+    text.split('"').step_by(2).eq(message.split('"').step_by(2))
+}
 
 /// A server's message up to what it quotes; what may be the text of a function's own exception
 /// is not shown at all.
 fn safe_error(text: &str) -> String {
     // `function f(text) does not exist` holds no value; an exception may say anything.
     let is_missing = text.starts_with("function ") && text.ends_with(" does not exist");
-    if !is_missing && !HARMLESS_ERRORS.iter().any(|known| text.starts_with(known)) {
+    let is_harmless = is_missing
+        || HARMLESS_ERRORS.iter().any(|known| text.starts_with(known))
+        || HARMLESS_MESSAGES.iter().any(|known| is_message(text, known));
+    if !is_harmless {
         return "an error whose text may quote rows: the target's server log has it".to_owned();
     }
     // `invalid input syntax for type integer: "…"` quotes a value behind the colon.
@@ -114,5 +122,25 @@ mod tests {
             shown,
             ["could not create unique index \"u\"", "invalid input syntax for type integer"]
         );
+    }
+
+    #[test]
+    fn what_is_there_already_is_named_and_an_exception_that_begins_like_it_is_not() {
+        let of = |text: &str| messages(&format!("pg_restore: error: … ERROR:  {text}\n")).concat();
+        for text in [
+            "multiple primary keys for table \"t\" are not allowed",
+            "constraint \"c\" for relation \"t\" already exists",
+            "tuple concurrently updated",
+        ] {
+            assert_eq!(of(text), text);
+        }
+        for text in [
+            "constraint \"one mail\": canary already exists",
+            "rule \"one mail\" for relation \"t\" already exists for canary",
+            "tuple concurrently updated by canary",
+            "policy \"a\" for canary \"t\" already exists",
+        ] {
+            assert!(!of(text).contains("canary"), "{text}");
+        }
     }
 }

@@ -208,19 +208,18 @@ impl Archive {
         let identities = replica_identities(source, &missing)
             .await
             .map_err(CloneError::query("find the indexes that identify rows"))?;
-        let is = |kinds: &'static [&str]| {
-            move |entry: &&Entry| kinds.iter().any(|kind| entry.kind == *kind)
-        };
         // A key of a partitioned table can be referred to once all its partitions' indexes are
         // attached, which a parallel pg_restore does not wait for. Foreign keys may have comments.
-        let (late, early) =
-            missing.into_iter().partition::<Vec<_>, _>(is(&["FK CONSTRAINT", "COMMENT"]));
-        // Locks partitions of several levels, and so does a trigger, in another order.
-        let (attached, early) = early.into_iter().partition::<Vec<_>, _>(is(&["INDEX ATTACH"]));
+        let is_late = |entry: &&Entry| matches!(entry.kind.as_str(), "FK CONSTRAINT" | "COMMENT");
+        let (late, early) = missing.into_iter().partition::<Vec<_>, _>(is_late);
+        // ATTACH PARTITION locks tables from the leaf up (a parent's index may become valid by it:
+        // `validatePartitionedIndex`), a trigger of the root from the root down.
+        let is_attached = |entry: &&Entry| entry.kind == "INDEX ATTACH";
+        let (attached, early) = early.into_iter().partition::<Vec<_>, _>(is_attached);
         // Two indexes of a table are built beside each other. Who then makes one the replica
         // identity waits for the other, which waits for it if it is the one to CLUSTER ON.
-        let (first, early) =
-            early.into_iter().partition::<Vec<_>, _>(|entry| identities.contains(&entry.object.1));
+        let is_identity = |entry: &&Entry| identities.contains(&entry.object.1);
+        let (first, early) = early.into_iter().partition::<Vec<_>, _>(is_identity);
         let jobs = options.jobs.max(1);
         for (entries, jobs) in [(first, jobs), (early, jobs), (attached, 1), (late, jobs)] {
             if entries.is_empty() {

@@ -416,3 +416,48 @@ fn a_clone_that_ends_leaves_the_keeper_of_another_alone() {
     assert_eq!(rows(&killed), expected);
     wait_for("the keepers' end", CLONE_LIMIT, || keepers(&source) == 0);
 }
+
+/// A trigger of a partitioned table locks the root and then its partitions. Somebody holds a
+/// partition and then wants the root: the server ends the session of `pg_restore`, and all its jobs
+/// with it, while another of them is building an index.
+#[test]
+fn a_clone_whose_jobs_are_locked_out_goes_on() {
+    let cluster = servers().last().unwrap();
+    let (source, target) = (source(cluster, "crash_locked"), database(cluster, "crash_locked_to"));
+    sql(
+        &source,
+        "create function app.quiet() returns trigger language plpgsql as $$ begin return new; end $$;
+         create table app.parts (id integer) partition by list (id);
+         create table app.part partition of app.parts for values in (1);
+         insert into app.parts values (1);
+         create trigger quiet before update on app.parts for each row execute function app.quiet()",
+    );
+    let expected = state(&source);
+    // The other session waits longer, so that it is not the one to be ended.
+    sql(&target, &format!("alter database \"{}\" set deadlock_timeout = '5s'", target.name));
+    let gate = Gate::close(&target, GATE_INDEX);
+    let clone = clone(&source, &target).keep_all();
+    let mut running = clone.start();
+    wait_for("the partition", CLONE_LIMIT, || {
+        assert!(running.is_running(), "the clone ended");
+        query_value(&target, "select to_regclass('app.part') is not null") == "t"
+    });
+    let holder = block_on(connect(&target.url)).unwrap();
+    let run = |statements: &str| block_on(holder.batch_execute(statements)).unwrap();
+    run("set deadlock_timeout = '5min'; set statement_timeout = '2min'; begin;
+         lock table only app.part in row exclusive mode");
+    wait_closely_for("the trigger's lock", CLONE_LIMIT, || {
+        let waiting =
+            "select count(*) from pg_locks where not granted and relation = 'app.part'::regclass";
+        query_value(&target, waiting) == "1"
+    });
+    wait_closely_for("the index", CLONE_LIMIT, || waiting(&target) == 1);
+    run("lock table only app.parts in row exclusive mode");
+    run("rollback");
+    gate.open();
+    running.wait().expect_code(0);
+    let deadlocks =
+        "select deadlocks::text from pg_stat_database where datname = current_database()";
+    assert_eq!(query_value(&target, deadlocks), "1");
+    assert_same(&expected, &target);
+}

@@ -415,7 +415,7 @@ fn ranges_of_one_table_make_it_whole_on_one_connection_and_on_four() {
 }
 
 /// Tables with an index that identifies rows, one to cluster on, and others beside them, and a
-/// partitioned one with triggers and two levels of partitions.
+/// partitioned one with triggers and three levels of partitions.
 const LOCKS: &str = "
     create schema locks;
     create function locks.quiet() returns trigger language plpgsql as $$ begin return new; end $$;
@@ -431,17 +431,18 @@ const LOCKS: &str = "
         execute format('create index t%1$s_other on locks.t%1$s (other desc)', t);
     end loop;
     create table locks.parts (id int, at int, body text, primary key (id, at)) partition by range (at);
-    for p in 1..6 loop
+    for p in 1..4 loop
         execute format('create table locks.p%1$s partition of locks.parts for values from (%1$s) to (%1$s + 1) partition by hash (id)', p);
-        execute format('create table locks.p%1$s_0 partition of locks.p%1$s for values with (modulus 2, remainder 0)', p);
-        execute format('create table locks.p%1$s_1 partition of locks.p%1$s for values with (modulus 2, remainder 1)', p);
+        execute format('create table locks.p%1$s_x partition of locks.p%1$s for values with (modulus 1, remainder 0) partition by hash (id)', p);
+        execute format('create table locks.p%1$s_x_y0 partition of locks.p%1$s_x for values with (modulus 2, remainder 0)', p);
+        execute format('create table locks.p%1$s_x_y1 partition of locks.p%1$s_x for values with (modulus 2, remainder 1)', p);
     end loop;
     for i in 1..4 loop
         execute format('create index on locks.parts (body, (id + %s))', i);
         execute format('create trigger quiet_%s before update on locks.parts for each row execute function locks.quiet()', i);
     end loop;
     end $$;
-    insert into locks.parts select i, 1 + i % 6, md5(i::text) from generate_series(1, 6000) i;";
+    insert into locks.parts select i, 1 + i % 4, md5(i::text) from generate_series(1, 40000) i;";
 
 /// The server ends one of them, and with it goes what the others have built so far.
 #[test]
