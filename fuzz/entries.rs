@@ -10,7 +10,7 @@ use backlot::pg::{Format, Kind, WalMessage, WalMessages, whole_frames};
 use backlot::transform::key::RootKey;
 use backlot::transform::op::Op;
 use backlot::transform::{
-    ColumnMask, MaskedRows, Rule, Shape, Stage, TableMask, Transform, Treatment, TupleStage,
+    ColumnMask, MaskedRows, Memo, Rule, Shape, Stage, TableMask, Transform, Treatment, TupleStage,
     UnknownPath,
 };
 
@@ -107,10 +107,11 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
 pub(crate) fn tuples(bytes: &[u8]) {
     static MASK: LazyLock<Arc<TableMask>> = LazyLock::new(|| Arc::new(TableMask::new(columns())));
     let mut stage = TupleStage::new(Arc::clone(&MASK));
-    let mut rows = MaskedRows::default();
+    let (mut memo, mut rows) = (Memo::default(), MaskedRows::default());
     let mut rest = bytes;
     while let Some((tuple, after)) = Tuple::split(COLUMNS, rest) {
-        let masked = [stage.mask(tuple, &mut rows), stage.mask_key(tuple, &mut rows)];
+        let masked =
+            [stage.mask(tuple, &mut memo, &mut rows), stage.mask_key(tuple, &mut memo, &mut rows)];
         for row in masked.into_iter().flatten() {
             let masked = rows.tuple(row);
             assert_eq!(masked.columns().count(), tuple.columns().count());

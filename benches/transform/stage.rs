@@ -5,7 +5,7 @@ use backlot::pg::{Format, Kind};
 use backlot::transform::key::RootKey;
 use backlot::transform::op::Op;
 use backlot::transform::{
-    ColumnMask, MaskedRows, Rule, Shape, Stage, TableMask, Transform, Treatment, TupleStage,
+    ColumnMask, MaskedRows, Memo, Rule, Shape, Stage, TableMask, Transform, Treatment, TupleStage,
     UnknownPath,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -90,7 +90,7 @@ fn run_tuples(name: &str, raw: &[u8], masks: Vec<ColumnMask>) {
         }
     }
     let mut stage = TupleStage::new(Arc::new(TableMask::new(masks)));
-    let mut out = MaskedRows::default();
+    let (mut memo, mut out) = (Memo::default(), MaskedRows::default());
     time(&format!("tuples, {name}"), tuples.len(), count, || {
         // As often as the stream hands a group over.
         out.clear();
@@ -99,7 +99,7 @@ fn run_tuples(name: &str, raw: &[u8], masks: Vec<ColumnMask>) {
             if out.byte_count() > 1 << 20 {
                 out.clear();
             }
-            assert!(stage.mask(tuple, &mut out).is_ok());
+            assert!(stage.mask(tuple, &mut memo, &mut out).is_ok());
             rest = after;
         }
     });

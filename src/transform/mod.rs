@@ -23,8 +23,8 @@ mod value;
 
 pub use rule::{DateUnit, Rule, Transform, UnknownPath};
 pub use stage::{
-    ColumnMask, Frames, KeepAll, MaskedRow, MaskedRows, Stage, StageError, TableMask, Treatment,
-    TupleStage,
+    ColumnMask, Frames, KeepAll, MaskedRow, MaskedRows, Memo, Stage, StageError, TableMask,
+    Treatment, TupleStage,
 };
 pub use stored::{Found, Reader};
 pub use value::{Fault, Output, Shape, Value};

@@ -15,9 +15,10 @@ use crate::pg::{Format, Kind};
 use crate::transform::Fault;
 use crate::transform::op::Op;
 use field::Workspace;
-use memo::Memo;
+use memo::Share;
 
 pub(super) use field::push_canonical;
+pub use memo::Memo;
 pub use rows::{MaskedRow, MaskedRows};
 pub(super) use text::unescape;
 pub use tuple::TupleStage;
@@ -101,8 +102,9 @@ pub struct Stage<'m> {
     column_count: usize,
     /// Values that came out other than they went in, per mask.
     changed: Vec<u64>,
+    memo: Memo,
     /// Per mask.
-    memos: Vec<Memo>,
+    shares: Vec<Share>,
     scratch: Scratch,
     out: Vec<u8>,
 }
@@ -124,13 +126,14 @@ const HEADER_BYTES: usize = 5;
 impl<'m> Stage<'m> {
     pub fn new(masks: &'m [ColumnMask], format: Format, column_count: usize) -> Self {
         let changed = vec![0; masks.len()];
-        let memos = masks.iter().map(|_| Memo::new()).collect();
+        let shares = masks.iter().map(|_| Share::new()).collect();
         Self {
             masks,
             format,
             column_count,
             changed,
-            memos,
+            memo: Memo::default(),
+            shares,
             scratch: Scratch::default(),
             out: Vec::new(),
         }

@@ -11,7 +11,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 #[test]
 fn the_seeds_are_rows_that_every_rule_takes() {
     use backlot::pg::{Format, pgoutput::Tuple};
-    use backlot::transform::{MaskedRows, Stage, TableMask, TupleStage};
+    use backlot::transform::{MaskedRows, Memo, Stage, TableMask, TupleStage};
     let masks = columns();
     for (format, row) in [(Format::Binary, binary_row()), (Format::Text, text_row())] {
         let mut stage = Stage::new(&masks, format, usize::from(COLUMNS));
@@ -22,7 +22,7 @@ fn the_seeds_are_rows_that_every_rule_takes() {
         let bytes = tuple(is_binary);
         let mut stage = TupleStage::new(TableMask::new(columns()).into());
         let (row, _) = Tuple::split(COLUMNS, &bytes).unwrap();
-        assert_eq!(stage.mask(row, &mut MaskedRows::default()).err(), None);
+        assert_eq!(stage.mask(row, &mut Memo::default(), &mut MaskedRows::default()).err(), None);
     }
 }
 

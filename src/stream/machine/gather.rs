@@ -6,7 +6,7 @@ use crate::pg::pgoutput::OldTuple;
 use crate::sink::apply::{
     BoundTable, Change, CommitPoint, Extent, Group, Operation, TransactionMark,
 };
-use crate::transform::{MaskedRow, MaskedRows, StageError, TupleStage};
+use crate::transform::{MaskedRow, MaskedRows, Memo, StageError, TupleStage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,11 +42,12 @@ impl Changes {
         &mut self,
         slot: &mut Slot,
         change: RowChange<'_>,
+        memo: &mut Memo,
     ) -> Result<(), MachineError> {
         let table = self.table(slot);
         let Some(followed) = &mut slot.followed else { return Ok(()) };
         let operation =
-            operation(&mut followed.stage, change, &mut self.rows).map_err(|source| {
+            operation(&mut followed.stage, change, memo, &mut self.rows).map_err(|source| {
                 MachineError::Mask { relation: followed.table.source.clone(), source }
             })?;
         self.list.push(Change { table, operation });
@@ -99,19 +100,20 @@ impl Changes {
 fn operation(
     stage: &mut TupleStage,
     change: RowChange<'_>,
+    memo: &mut Memo,
     rows: &mut MaskedRows,
 ) -> Result<Operation, StageError> {
-    let mut old_row = |stage: &mut TupleStage, old: OldTuple<'_>| match old {
-        OldTuple::Key(tuple) => stage.mask_key(tuple, rows),
-        OldTuple::Full(tuple) => stage.mask(tuple, rows),
+    let mut old_row = |stage: &mut TupleStage, memo: &mut Memo, old: OldTuple<'_>| match old {
+        OldTuple::Key(tuple) => stage.mask_key(tuple, memo, rows),
+        OldTuple::Full(tuple) => stage.mask(tuple, memo, rows),
     };
     Ok(match change {
-        RowChange::Insert(new) => Operation::Insert { new: stage.mask(new, rows)? },
+        RowChange::Insert(new) => Operation::Insert { new: stage.mask(new, memo, rows)? },
         RowChange::Update(old, new) => {
-            let old = old.map(|old| old_row(stage, old)).transpose()?;
-            Operation::Update { old, new: stage.mask(new, rows)? }
+            let old = old.map(|old| old_row(stage, memo, old)).transpose()?;
+            Operation::Update { old, new: stage.mask(new, memo, rows)? }
         }
-        RowChange::Delete(old) => Operation::Delete { old: old_row(stage, old)? },
+        RowChange::Delete(old) => Operation::Delete { old: old_row(stage, memo, old)? },
     })
 }
 
@@ -161,8 +163,9 @@ impl Gathered {
         &mut self,
         slot: &mut Slot,
         change: RowChange<'_>,
+        memo: &mut Memo,
     ) -> Result<(), MachineError> {
-        self.changes.push(slot, change)
+        self.changes.push(slot, change, memo)
     }
 
     pub(super) fn truncate(&mut self, slot: &mut Slot, statement: u32, restart_identity: bool) {

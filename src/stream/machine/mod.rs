@@ -17,7 +17,7 @@ use crate::catalog::RelationName;
 use crate::pg::pgoutput::{Begin, Commit, Message, OldTuple, Truncate, Tuple};
 use crate::pg::{Lsn, Oid};
 use crate::sink::apply::{CommitPoint, Extent, Group, TransactionMark};
-use crate::transform::StageError;
+use crate::transform::{Memo, StageError};
 use gather::Gathered;
 use pace::Pace;
 use relation::Relations;
@@ -108,6 +108,8 @@ pub(in crate::stream) struct Machine {
     handed: Lsn,
     advanced_at: Duration,
     pace: Pace,
+    /// Of all relations.
+    memo: Memo,
     /// The source waits for an acknowledgement.
     is_urgent: bool,
     barrier: Option<Lsn>,
@@ -146,6 +148,7 @@ impl Machine {
             handed: settings.checkpoint,
             advanced_at: Duration::ZERO,
             pace: Pace::default(),
+            memo: Memo::default(),
             is_urgent: false,
             barrier: None,
             masked_count: 0,
@@ -415,7 +418,7 @@ impl Machine {
         match slot.route {
             Route::Apply => {
                 self.masked_count += u64::from(slot.followed.is_some());
-                self.gathered.change(slot, change)?;
+                self.gathered.change(slot, change, &mut self.memo)?;
                 if self.is_full() {
                     self.cut();
                 }
@@ -424,7 +427,7 @@ impl Machine {
             Route::Spool(id) => {
                 self.masked_count += u64::from(slot.followed.is_some());
                 if let Some(spool) = self.spools.get_mut(&id)
-                    && spool.change(0, slot, change)?
+                    && spool.change(0, slot, change, &mut self.memo)?
                 {
                     self.keep_budget();
                 }

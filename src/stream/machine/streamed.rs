@@ -8,7 +8,7 @@ use crate::catalog::RelationName;
 use crate::pg::pgoutput::Commit;
 use crate::pg::{Lsn, Oid};
 use crate::sink::apply::{BoundTable, Change, Extent, Group, Operation, TransactionMark};
-use crate::transform::{MaskedRows, StageError};
+use crate::transform::{MaskedRows, Memo, StageError};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,9 +122,10 @@ impl Held {
         subxid: u32,
         slot: &mut Slot,
         change: RowChange<'_>,
+        memo: &mut Memo,
     ) -> Result<bool, MachineError> {
         let before = self.current.changes.list.len();
-        self.current.changes.push(slot, change)?;
+        self.current.changes.push(slot, change, memo)?;
         Ok(self.current.changes.list.len() > before && self.added(subxid))
     }
 
@@ -216,7 +217,7 @@ impl Machine {
         let slot = self.relations.get(Some(xid), relation)?;
         self.masked_count += u64::from(slot.followed.is_some());
         // Whether it is applied, spooled or skipped is decided at the commit.
-        match streamed.held.change(subxid, slot, change) {
+        match streamed.held.change(subxid, slot, change, &mut self.memo) {
             Ok(true) => self.keep_budget(),
             Ok(false) => {}
             Err(MachineError::Mask { relation, source }) => {

@@ -37,8 +37,8 @@ impl Stage<'_> {
             index(bytes, self.column_count, &mut self.scratch.fields).ok_or(StageError::Stream)?;
         let Scratch { fields, work, .. } = &mut self.scratch;
         let mut copied = 0;
-        let masks = self.masks.iter().zip(&mut self.changed).zip(&mut self.memos);
-        for ((mask, changed), memo) in masks {
+        let masks = self.masks.iter().zip(&mut self.changed).zip(&mut self.shares);
+        for ((mask, changed), share) in masks {
             let Some(&Some((start, field_length))) = fields.get(mask.position) else {
                 continue;
             };
@@ -54,7 +54,8 @@ impl Stage<'_> {
                 }
                 Ok(())
             };
-            let made = mask.write((Format::Binary, field), memo, work, &mut self.out, subject)?;
+            let memory = (&mut self.memo, share);
+            let made = mask.write((Format::Binary, field), memory, work, &mut self.out, subject)?;
             *changed += u64::from(made);
         }
         self.out.extend_from_slice(bytes.get(copied..length).ok_or(StageError::Stream)?);

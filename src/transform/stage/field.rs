@@ -2,7 +2,7 @@
 //!
 //! Whoever reads rows finds the fields and calls this; nothing else applies an op to bytes.
 
-use super::memo::Memo;
+use super::memo::{Memo, Share};
 use super::{ColumnMask, StageError, Treatment};
 use crate::pg::{Format, Kind};
 use crate::transform::codec::{array, binary, text};
@@ -88,11 +88,11 @@ fn decode<'a>(
 impl ColumnMask {
     /// Appends what stands for a field that is not NULL behind its length, -1 for NULL; true if it
     /// is another value than before. `subject` adds what keys the op; it is only called for a rule
-    /// that has a subject. `memo` is of this mask and format alone.
+    /// that has a subject. The share is of this mask and format alone.
     pub(super) fn write(
         &self,
         (format, field): (Format, &[u8]),
-        memo: &mut Memo,
+        (memo, share): (&mut Memo, &mut Share),
         work: &mut Workspace,
         out: &mut Vec<u8>,
         subject: impl FnOnce(&mut Workspace) -> Result<(), StageError>,
@@ -102,8 +102,8 @@ impl ColumnMask {
             return Ok(true);
         };
         let is_keyed = !self.subject.is_empty();
-        let is_remembered = !is_keyed && memo.takes(field);
-        if is_remembered && let Some(made) = memo.get(field) {
+        let place = if is_keyed { None } else { memo.seek(share, field) };
+        if let Some(made) = place.and_then(|place| memo.get(share, place, field)) {
             out.extend_from_slice(&u32::try_from(made.len()).unwrap_or(0).to_be_bytes());
             out.extend_from_slice(made);
             return Ok(made != field);
@@ -116,8 +116,8 @@ impl ColumnMask {
         let present = array::prefixed(out, |out| work.mask(op, &self.kind, format, field, out))
             .map_err(|fault| self.failed(fault))?;
         let made = out.get(start..).unwrap_or_default();
-        if is_remembered && present {
-            memo.put(field, made);
+        if let Some(place) = place.filter(|_| present) {
+            memo.put(share, place, field, made);
         }
         Ok(!present || made != field)
     }

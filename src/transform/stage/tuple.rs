@@ -4,14 +4,14 @@
 //! to a value here is what it does to it in a COPY: both go through [`field`](super::field).
 
 use super::field::Workspace;
-use super::memo::Memo;
+use super::memo::{Memo, Share};
 use super::rows::{MaskedRow, MaskedRows};
 use super::{ColumnMask, StageError, TableMask};
 use crate::pg::Format;
 use crate::pg::pgoutput::{Datum, Tuple};
 use std::sync::Arc;
 
-/// Masks the tuples of one table; its buffers and memories are reused.
+/// Masks the tuples of one table; its buffers are reused. The memory is shared with other tables.
 pub struct TupleStage {
     mask: Arc<TableMask>,
     /// Columns that the rules look at: none behind the last of them is.
@@ -19,7 +19,7 @@ pub struct TupleStage {
     /// Values that came out other than they went in, per mask.
     changed: Vec<u64>,
     /// Per mask, for its text and for its binary values.
-    memos: Vec<[Memo; 2]>,
+    shares: Vec<[Share; 2]>,
     /// The columns that are looked at.
     columns: Vec<Column>,
     work: Workspace,
@@ -57,7 +57,7 @@ impl TupleStage {
         Self {
             column_count: masks.iter().map(reach).max().unwrap_or(0),
             changed: vec![0; masks.len()],
-            memos: masks.iter().map(|_| [Memo::new(), Memo::new()]).collect(),
+            shares: masks.iter().map(|_| [Share::new(), Share::new()]).collect(),
             columns: Vec::new(),
             work: Workspace::default(),
             mask,
@@ -71,9 +71,10 @@ impl TupleStage {
     pub fn mask(
         &mut self,
         tuple: Tuple<'_>,
+        memo: &mut Memo,
         out: &mut MaskedRows,
     ) -> Result<MaskedRow, StageError> {
-        self.append(tuple, out, false)
+        self.append(tuple, memo, out, false)
     }
 
     /// Appends the masked old key (`K`) to `out`, masked as the row is, so that it finds the row.
@@ -84,9 +85,10 @@ impl TupleStage {
     pub fn mask_key(
         &mut self,
         tuple: Tuple<'_>,
+        memo: &mut Memo,
         out: &mut MaskedRows,
     ) -> Result<MaskedRow, StageError> {
-        self.append(tuple, out, true)
+        self.append(tuple, memo, out, true)
     }
 
     /// Values changed so far, in the order of the masks.
@@ -97,6 +99,7 @@ impl TupleStage {
     fn append(
         &mut self,
         tuple: Tuple<'_>,
+        memo: &mut Memo,
         out: &mut MaskedRows,
         is_key: bool,
     ) -> Result<MaskedRow, StageError> {
@@ -106,27 +109,27 @@ impl TupleStage {
                 bytes.extend_from_slice(tuple.bytes());
                 Ok(())
             }
-            TableMask::Rules(masks) => self.masked(masks, tuple, is_key, bytes),
+            TableMask::Rules(masks) => self.masked(masks, (tuple, is_key), memo, bytes),
         })
     }
 
     fn masked(
         &mut self,
         masks: &[ColumnMask],
-        tuple: Tuple<'_>,
-        is_key: bool,
+        (tuple, is_key): (Tuple<'_>, bool),
+        memo: &mut Memo,
         out: &mut Vec<u8>,
     ) -> Result<(), StageError> {
         let Self { columns, work, .. } = self;
         index(tuple, self.column_count, columns);
         let bytes = tuple.bytes();
         let mut copied = 0;
-        for ((mask, changed), memos) in masks.iter().zip(&mut self.changed).zip(&mut self.memos) {
+        for ((mask, changed), shares) in masks.iter().zip(&mut self.changed).zip(&mut self.shares) {
             let missing = || StageError::Missing { column: mask.name.clone() };
             let column = columns.get(mask.position).ok_or_else(missing)?;
             let Content::Value(format) = column.content else { continue };
-            let [text, binary] = memos;
-            let (kind, memo) = match format {
+            let [text, binary] = shares;
+            let (kind, share) = match format {
                 Format::Text => (b't', text),
                 Format::Binary => (b'b', binary),
             };
@@ -136,7 +139,8 @@ impl TupleStage {
             let start = out.len();
             out.push(kind);
             let subject = |work: &mut Workspace| subject(mask, columns, bytes, is_key, work);
-            *changed += u64::from(mask.write((format, field), memo, work, out, subject)?);
+            let is_other = mask.write((format, field), (memo, share), work, out, subject)?;
+            *changed += u64::from(is_other);
             if out.get(start + 1..) == Some(&(-1i32).to_be_bytes()) {
                 out.truncate(start);
                 out.push(b'n');

@@ -11,7 +11,7 @@ use backlot::sink::apply::{
     TransactionMark, load_target,
 };
 use backlot::state::{StreamRecord, create_stream_state};
-use backlot::transform::{TableMask, TupleStage};
+use backlot::transform::{Memo, TableMask, TupleStage};
 
 use crate::support::database::{block_on, connect};
 use crate::support::{Cluster, Database, database, query_strings, sql, try_query_strings};
@@ -249,7 +249,7 @@ impl Assembly {
         tuple: backlot::pg::pgoutput::Tuple<'_>,
     ) -> backlot::transform::MaskedRow {
         let table = self.tables[&relation] as usize;
-        self.stages[table].mask(tuple, &mut self.group.rows).unwrap()
+        self.stages[table].mask(tuple, &mut Memo::default(), &mut self.group.rows).unwrap()
     }
 
     fn push(&mut self, relation: Oid, operation: Operation) {

@@ -5,7 +5,7 @@ use crate::catalog::RelationName;
 use crate::pg::Oid;
 use crate::pg::pgoutput::{Datum, Tuple};
 use crate::sink::apply::{BoundColumn, BoundTable, Identity, KeyColumn, Operation};
-use crate::transform::{MaskedRow, MaskedRows, TableMask, TupleStage};
+use crate::transform::{MaskedRow, MaskedRows, Memo, TableMask, TupleStage};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Source {
         put(row[1], unchanged[1]);
         put(row[2], unchanged[2]);
         let (tuple, _) = Tuple::split(4, &bytes).unwrap();
-        self.stage.mask(tuple, &mut self.rows).unwrap()
+        self.stage.mask(tuple, &mut Memo::default(), &mut self.rows).unwrap()
     }
 }
 

@@ -7,8 +7,8 @@ use crate::pg::{Format, Kind};
 use crate::transform::codec::{array, binary, text};
 use crate::transform::op::{Op, accepts};
 use crate::transform::{
-    ColumnMask, DateUnit, Fault, MaskedRows, Output, Rule, Shape, Stage, StageError, TableMask,
-    Transform, Treatment, TupleStage, UnknownPath,
+    ColumnMask, DateUnit, Fault, MaskedRows, Memo, Output, Rule, Shape, Stage, StageError,
+    TableMask, Transform, Treatment, TupleStage, UnknownPath,
 };
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -443,14 +443,19 @@ fn copied_field(format: Format, row: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The value as it comes out of a tuple.
-fn streamed(stage: &mut TupleStage, format: Format, subject: &[u8], value: &[u8]) -> Made {
+fn streamed(
+    (stage, memo): (&mut TupleStage, &mut Memo),
+    format: Format,
+    subject: &[u8],
+    value: &[u8],
+) -> Made {
     let datum = |value| match format {
         Format::Binary => Datum::Binary(value),
         Format::Text => Datum::Text(value),
     };
     let wire = wire(&[datum(subject), datum(value)]);
     let mut out = MaskedRows::default();
-    let row = stage.mask(Tuple::split(2, &wire).unwrap().0, &mut out)?;
+    let row = stage.mask(Tuple::split(2, &wire).unwrap().0, memo, &mut out)?;
     Ok(match (out.tuple(row).columns().nth(1).unwrap(), format) {
         (Datum::Binary(value), Format::Binary) | (Datum::Text(value), Format::Text) => {
             Some(value.to_vec())
@@ -502,11 +507,14 @@ fn shown_scale(format: Format, field: &[u8]) -> usize {
 fn check(case: &Case, subject: &str, sample: &Sample) -> Result<(), TestCaseError> {
     let (transform, kind) = (&case.transform, &ALL_KINDS[case.kind]);
     let mut stage = TupleStage::new(Arc::clone(&case.mask));
+    let mut memo = Memo::default();
     let mut both = [Format::Binary, Format::Text].map(|format| {
         let value = sample.field(format);
         let (copied, changed) = copied(case, format, subject.as_bytes(), value);
         let before = stage.changed()[0];
-        let streamed = [(); 2].map(|()| streamed(&mut stage, format, subject.as_bytes(), value));
+        // The second time out of the memory.
+        let streamed =
+            [(); 2].map(|()| streamed((&mut stage, &mut memo), format, subject.as_bytes(), value));
         (format, copied, changed, streamed, stage.changed()[0] - before)
     });
     for (format, copied, changed, [streamed, again], changed_twice) in &both {

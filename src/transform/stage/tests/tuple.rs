@@ -2,7 +2,7 @@ use super::{mask, rules, wire};
 use crate::pg::Kind;
 use crate::pg::pgoutput::{Datum, Tuple};
 use crate::transform::{
-    ColumnMask, MaskedRows, StageError, TableMask, Transform, Treatment, TupleStage,
+    ColumnMask, MaskedRows, Memo, StageError, TableMask, Transform, Treatment, TupleStage,
 };
 
 fn tuple<'a>(columns: &[Datum<'_>], wire: &'a [u8]) -> Tuple<'a> {
@@ -10,9 +10,12 @@ fn tuple<'a>(columns: &[Datum<'_>], wire: &'a [u8]) -> Tuple<'a> {
 }
 
 /// The masked tuple's columns, as the wire has them.
-fn masked(stage: &mut TupleStage, columns: &[Datum<'_>]) -> Result<Vec<u8>, StageError> {
+fn masked(
+    (stage, memo): (&mut TupleStage, &mut Memo),
+    columns: &[Datum<'_>],
+) -> Result<Vec<u8>, StageError> {
     let mut out = MaskedRows::default();
-    let row = stage.mask(tuple(columns, &wire(columns)), &mut out)?;
+    let row = stage.mask(tuple(columns, &wire(columns)), memo, &mut out)?;
     Ok(out.tuple(row).bytes().to_vec())
 }
 
@@ -35,8 +38,8 @@ fn only_ruled_columns_change_and_what_was_not_sent_stays_so() {
         Datum::Unchanged,
         Datum::Null,
     ];
-    let mut out = MaskedRows::default();
-    let row = stage.mask(tuple(&columns, &wire(&columns)), &mut out).unwrap();
+    let (mut memo, mut out) = (Memo::default(), MaskedRows::default());
+    let row = stage.mask(tuple(&columns, &wire(&columns)), &mut memo, &mut out).unwrap();
     let made = out.tuple(row).columns().collect::<Vec<_>>();
     assert_eq!(made.len(), 5);
     assert!(
@@ -44,8 +47,8 @@ fn only_ruled_columns_change_and_what_was_not_sent_stays_so() {
     );
     assert!(made[0] == columns[0] && made[2..] == columns[2..]);
     assert_eq!(stage.changed(), [1, 0]);
-    // A second time out of the memo.
-    assert!(masked(&mut stage, &columns).unwrap() == out.tuple(row).bytes());
+    // A second time out of the memory.
+    assert!(masked((&mut stage, &mut memo), &columns).unwrap() == out.tuple(row).bytes());
     assert_eq!(stage.changed(), [2, 0]);
 }
 
@@ -60,7 +63,10 @@ fn a_null_rule_makes_null_of_values_alone() {
         (Datum::Null, Datum::Null),
         (Datum::Unchanged, Datum::Unchanged),
     ] {
-        assert!(masked(&mut stage, &[before, rest]).unwrap() == wire(&[after, rest]));
+        assert!(
+            masked((&mut stage, &mut Memo::default()), &[before, rest]).unwrap()
+                == wire(&[after, rest])
+        );
     }
     assert_eq!(stage.changed(), [2]);
 }
@@ -69,7 +75,7 @@ fn a_null_rule_makes_null_of_values_alone() {
 fn a_table_without_rules_goes_through_as_it_is() {
     let mut stage = TupleStage::new(rules(Vec::new()));
     let columns = [Datum::Text(b"a"), Datum::Unchanged, Datum::Binary(b"b")];
-    assert!(masked(&mut stage, &columns).unwrap() == wire(&columns));
+    assert!(masked((&mut stage, &mut Memo::default()), &columns).unwrap() == wire(&columns));
 }
 
 #[test]
@@ -77,12 +83,15 @@ fn a_subject_that_was_not_sent_fails_closed() {
     let mut stage = TupleStage::new(rules(vec![shift(vec![(0, Kind::Text), (2, Kind::Int4)])]));
     let number = Datum::Binary(&[0, 0, 0, 1]);
     let expected = StageError::Subject { column: "c1".to_owned() };
-    let mut out = MaskedRows::default();
+    let (mut memo, mut out) = (Memo::default(), MaskedRows::default());
     let mut fails = |columns: &[Datum<'_>], is_key: bool| {
         let wire = wire(columns);
         let tuple = tuple(columns, &wire);
-        let made =
-            if is_key { stage.mask_key(tuple, &mut out) } else { stage.mask(tuple, &mut out) };
+        let made = if is_key {
+            stage.mask_key(tuple, &mut memo, &mut out)
+        } else {
+            stage.mask(tuple, &mut memo, &mut out)
+        };
         let failed = made.as_ref().is_err_and(|error| *error == expected);
         assert_eq!(out.byte_count() > 0, made.is_ok(), "a failed row leaves nothing");
         out.clear();
@@ -101,7 +110,11 @@ fn a_subject_that_was_not_sent_fails_closed() {
 #[test]
 fn a_row_too_short_for_its_rules_is_refused() {
     let mut stage = TupleStage::new(rules(vec![mask(2, Kind::Text, Transform::Email)]));
-    let error = masked(&mut stage, &[Datum::Text(b"a"), Datum::Text(b"b@c.example")]).unwrap_err();
+    let error = masked(
+        (&mut stage, &mut Memo::default()),
+        &[Datum::Text(b"a"), Datum::Text(b"b@c.example")],
+    )
+    .unwrap_err();
     assert_eq!(error, StageError::Missing { column: "c2".to_owned() });
 }
 
@@ -112,7 +125,8 @@ fn a_value_that_cannot_be_read_is_not_passed_on_nor_named() {
     })]));
     let mut out = MaskedRows::default();
     let columns = [Datum::Text(b"before"), Datum::Binary(b"secret")];
-    let error = stage.mask(tuple(&columns, &wire(&columns)), &mut out).unwrap_err();
+    let error =
+        stage.mask(tuple(&columns, &wire(&columns)), &mut Memo::default(), &mut out).unwrap_err();
     assert_eq!(error.to_string(), "column c1: the value is not well-formed for its type");
     assert_eq!(out.byte_count(), 0);
 }
@@ -123,7 +137,9 @@ fn rows_come_back_from_a_byte_stream_as_they_were() {
     let mut rows = MaskedRows::default();
     let tuples: [&[Datum<'_>]; 3] =
         [&[Datum::Text(b"one"), Datum::Null], &[], &[Datum::Unchanged, Datum::Binary(&[0; 300])]];
-    let made = tuples.map(|columns| stage.mask(tuple(columns, &wire(columns)), &mut rows).unwrap());
+    let memo = &mut Memo::default();
+    let made =
+        tuples.map(|columns| stage.mask(tuple(columns, &wire(columns)), memo, &mut rows).unwrap());
     let mut stream = Vec::new();
     for row in made {
         rows.write(row, &mut stream);
@@ -162,8 +178,10 @@ fn text_and_binary_of_a_column_do_not_share_a_memory() {
     let mut stage = TupleStage::new(rules(vec![mask(0, Kind::Bytea, Transform::TextFill)]));
     let fresh = || TupleStage::new(rules(vec![mask(0, Kind::Bytea, Transform::TextFill)]));
     let columns = [Datum::Binary(b"\\x41"), Datum::Text(b"\\x41")];
+    let memo = &mut Memo::default();
     for column in columns {
-        assert!(masked(&mut stage, &[column]).unwrap() == masked(&mut fresh(), &[column]).unwrap());
+        let other = masked((&mut fresh(), &mut Memo::default()), &[column]).unwrap();
+        assert!(masked((&mut stage, memo), &[column]).unwrap() == other);
     }
 }
 
