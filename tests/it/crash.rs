@@ -433,8 +433,9 @@ fn a_clone_whose_jobs_are_locked_out_goes_on() {
          create trigger quiet before update on app.parts for each row execute function app.quiet()",
     );
     let expected = state(&source);
-    // The other session waits longer, so that it is not the one to be ended.
-    sql(&target, &format!("alter database \"{}\" set deadlock_timeout = '5s'", target.name));
+    // A session looks for a deadlock once, so long after it began to wait: by then the other one has
+    // to wait for it. That one looks later, so that it is not the one to be ended.
+    sql(&target, &format!("alter database \"{}\" set deadlock_timeout = '20s'", target.name));
     let gate = Gate::close(&target, GATE_INDEX);
     let clone = clone(&source, &target).keep_all();
     let mut running = clone.start();

@@ -8,6 +8,7 @@ mod cron;
 mod identity;
 mod kill;
 mod masked_keys;
+mod memory;
 mod metrics;
 mod network;
 mod oracle;

@@ -111,11 +111,23 @@ impl Running {
 
     /// True as well once it has ended, and where the system does not tell.
     fn catches(&self, signal: Signal) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let Ok(status) = status else { return true };
-        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
-        let caught = u64::from_str_radix(value("SigCgt:"), 16).unwrap();
-        value("State:").starts_with('Z') || (caught >> (signal.as_raw() - 1)) & 1 == 1
+        let (Some(state), Some(caught)) = (self.status("State:"), self.status("SigCgt:")) else {
+            return true;
+        };
+        let caught = u64::from_str_radix(&caught, 16).unwrap();
+        state.starts_with('Z') || (caught >> (signal.as_raw() - 1)) & 1 == 1
+    }
+
+    /// The most memory that it has had so far; None where the system does not tell.
+    pub(crate) fn peak_mib(&self) -> Option<u64> {
+        let peak = self.status("VmHWM:")?;
+        Some(peak.strip_suffix(" kB").unwrap().parse::<u64>().unwrap() / 1024)
+    }
+
+    fn status(&self, name: &str) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(value.trim().to_owned())
     }
 
     pub(crate) fn pid(&self) -> u32 {
