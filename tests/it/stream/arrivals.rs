@@ -1,7 +1,9 @@
 //! Tables of the source that came after the clone: partitions are followed, all others are named.
 
-use super::basic::{LIMIT, Pair, RULES, SCHEMA, pair};
-use crate::support::{backlot, clone::KEY, query_strings, query_value, servers, sql, wait_for};
+use super::basic::{LIMIT, Pair, RULES, SCHEMA, pair, pair_on};
+use crate::support::{
+    Cluster, backlot, clone::KEY, query_strings, query_value, servers, some_servers, sql, wait_for,
+};
 use rustix::process::Signal;
 
 const EVENTS: &str = "
@@ -17,6 +19,21 @@ fn rules() -> String {
 
 fn with_events(name: &str) -> Pair {
     pair(name, &format!("{SCHEMA}{EVENTS}"), &rules())
+}
+
+/// With rows that are sent as the root's.
+fn with_root(cluster: &'static Cluster, name: &str) -> Pair {
+    let schema = format!(
+        "{SCHEMA}{EVENTS} create publication everything for all tables with (publish_via_partition_root = true);
+         alter table logs replica identity full"
+    );
+    pair_on(cluster, name, &schema, &format!("{}publications: [everything]\n", rules()))
+}
+
+/// In both ways that the rows of a partition can be sent.
+fn both_ways(name: &str) -> Vec<Pair> {
+    let root = servers().map(|cluster| with_root(cluster, &format!("{name}_root")));
+    std::iter::once(with_events(name)).chain(root).collect()
 }
 
 fn state(pair: &Pair, relation: &str) -> Vec<Vec<String>> {
@@ -40,8 +57,7 @@ fn assert_masked(pair: &Pair) {
 #[test]
 fn new_partitions_are_made_and_followed_from_cron() {
     for cluster in servers() {
-        let pair =
-            super::basic::pair_on(cluster, "arrive_cron", &format!("{SCHEMA}{EVENTS}"), &rules());
+        let pair = pair_on(cluster, "arrive_cron", &format!("{SCHEMA}{EVENTS}"), &rules());
         sql(
             &pair.source,
             "create table events_2 partition of events for values from (10) to (20);
@@ -131,29 +147,18 @@ fn a_partition_without_rows_yet_is_made_while_the_stream_runs() {
 
 #[test]
 fn a_running_stream_takes_up_new_partitions() {
-    for publication in ["", "for all tables with (publish_via_partition_root = true)"] {
-        let pair = if publication.is_empty() {
-            with_events("arrive_run")
-        } else {
-            let schema = format!("{SCHEMA}{EVENTS} create publication everything {publication}");
-            let rules = format!("{}publications: [everything]\n", rules());
-            pair(
-                "arrive_root",
-                &format!("{schema}; alter table logs replica identity full"),
-                &rules,
-            )
-        };
-        let running = pair.stream(&[]);
-        sql(&pair.source, "create table events_2 partition of events for values from (10) to (20)");
-        if publication.is_empty() {
-            // At once: the stream meets its rows before it looks for new tables.
-            sql(&pair.source, "insert into events values (10, 10, 'x@corp.test')");
-        } else {
-            let there = "select to_regclass('public.events_2') is not null";
-            wait_for("the partition", LIMIT, || query_value(&pair.target, there) == "t");
-            sql(&pair.source, "insert into events values (10, 10, 'x@corp.test')");
-        }
+    for pair in both_ways("arrive_run") {
+        let running = pair.stream(&["--on-error", "quarantine"]);
+        // At once: the stream meets its rows before it looks for new tables, as the partition's or as
+        // the root's.
+        sql(
+            &pair.source,
+            "begin; create table events_2 partition of events for values from (10) to (20);
+             insert into events values (10, 10, 'x@corp.test'); commit;
+             insert into events values (11, 11, 'y@corp.test')",
+        );
         pair.wait_rows("rows of the partition", ROWS);
+        assert_eq!(state(&pair, "public.events_2"), [["streaming", ""]]);
         sql(
             &pair.source,
             "create table events_3 (id int not null, at int not null, email text);
@@ -166,7 +171,81 @@ fn a_running_stream_takes_up_new_partitions() {
         assert_masked(&pair);
         running.signal(Signal::TERM);
         running.wait().expect_code(0);
+        let quarantined = "select count(*) from backlot.quarantine";
+        assert_eq!(query_value(&pair.target, quarantined), "0");
         pair.follow.run("verify", &[]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_known_table_that_becomes_a_partition_brings_its_rows() {
+    for pair in both_ways("arrive_known") {
+        sql(
+            &pair.source,
+            "create table events_4 (id int not null, at int not null, email text);
+             insert into events_4 values (40, 40, 'o@corp.test')",
+        );
+        let running = pair.stream(&["--on-error", "quarantine"]);
+        sql(&pair.source, "insert into events values (1000, 1, 'before@corp.test')");
+        pair.wait_rows("the stream's first row", "select id from events where id = 1000");
+        sql(
+            &pair.source,
+            "alter table events attach partition events_4 for values from (40) to (50);
+             insert into events values (41, 41, 'x@corp.test')",
+        );
+        pair.wait_rows("rows of the attached table", ROWS);
+        running.signal(Signal::TERM);
+        running.wait().expect_code(0);
+        assert_masked(&pair);
+        let quarantined = "select count(*) from backlot.quarantine";
+        assert_eq!(query_value(&pair.target, quarantined), "0");
+        pair.follow.run("verify", &[]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_large_transaction_brings_the_rows_of_a_partition_that_it_makes() {
+    for cluster in some_servers() {
+        let pair = with_root(cluster, "arrive_large");
+        let running = pair.stream(&[]);
+        // More than one group holds.
+        sql(
+        &pair.source,
+        "begin; create table events_2 partition of events for values from (10) to (200000);
+         insert into events select i, i, 'l' || i || '@corp.test' from generate_series(10, 150000) i; commit",
+    );
+        let count = "select count(*) from events";
+        let expected = query_value(&pair.source, count);
+        wait_for("the rows", LIMIT, || query_value(&pair.target, count) == expected);
+        running.signal(Signal::TERM);
+        running.wait().expect_code(0);
+        assert_masked(&pair);
+        pair.follow.run("verify", &[]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_row_of_a_partition_that_is_gone_fails_as_any_other() {
+    for cluster in some_servers() {
+        let pair = with_root(cluster, "arrive_gone");
+        // Each a transaction.
+        for statement in [
+            "insert into events values (1000, 1, 'before@corp.test')",
+            "create table events_2 partition of events for values from (10) to (20)",
+            "insert into events values (10, 10, 'x@corp.test')",
+            "drop table events_2",
+            "insert into events values (1001, 2, 'behind@corp.test')",
+        ] {
+            sql(&pair.source, statement);
+        }
+        let told = pair.follow.catch_up().expect_code(7).stderr;
+        assert!(told.contains("public.events") && !told.contains("corp.test"), "{told}");
+        pair.assert_rows("select id from events where id = 1000");
+        let put_aside =
+            pair.follow.run("stream", &["--until-caught-up", "--on-error", "quarantine"]);
+        put_aside.expect_code(9);
+        assert_eq!(query_value(&pair.target, "select count(*) from backlot.quarantine"), "1");
+        pair.assert_rows(ROWS);
     }
 }
 
