@@ -22,7 +22,7 @@ const INTERVAL_BYTES: usize = 256 * 1024;
 /// So much WAL of the source that was not seen is far behind. Groups then grow from a sixteenth
 /// of the largest, and shrink to half of what is still to come, so that the applier has something
 /// to do from the beginning, and little in the end: of what the changes come to.
-const FAR_BYTES: u64 = 4 * 1024 * 1024;
+const FAR_BYTES: u64 = 512 * 1024;
 const SHARES: usize = 16;
 /// They grow to this where rows seldom change twice in one, and else to the largest.
 const FEW_SHARES: usize = 4;
