@@ -47,6 +47,8 @@ pub(super) enum End {
     AsText,
     /// From the checkpoint again, with the tables' states as they are now.
     Anew,
+    /// From this checkpoint again: behind it stands a row of a partition that came meanwhile.
+    NewPartition(Lsn),
 }
 
 pub(super) struct Pipeline {
@@ -563,6 +565,11 @@ fn failed(error: crate::sink::apply::ApplyError, commit_lsn: Lsn) -> Ended {
                 NextRoute::Quarantine => Route::Quarantine(failure),
             };
             Ok(End::Again(Detour { commit_lsn, route }))
+        }
+        ApplyError::NoPartition { failure, checkpoint } => {
+            // A streamed transaction shows its relations before the catalog shows what it made.
+            tracing::info!(%failure, "a row came before its partition");
+            Ok(End::NewPartition(checkpoint))
         }
         ApplyError::Connection { .. }
         | ApplyError::Poison { .. }

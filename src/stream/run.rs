@@ -37,6 +37,8 @@ const HEALTHY: Duration = Duration::from_mins(1);
 #[derive(Default)]
 struct Circumstances {
     detour: Option<Detour>,
+    /// Where a row was found to have no partition on the target.
+    partitions_made_at: Option<Lsn>,
     as_text: bool,
     /// Applies to the first session: later ones go on towards the same end.
     end_at: Option<Lsn>,
@@ -195,6 +197,11 @@ async fn session(
             circumstances.as_text = true;
             Ok(Ended::Again)
         }
+        End::NewPartition(checkpoint) => {
+            // What begins a session makes the source's partitions.
+            circumstances.partitions_made_at = Some(checkpoint);
+            Ok(Ended::Again)
+        }
         End::Anew => Ok(Ended::Again),
     }
 }
@@ -232,6 +239,7 @@ async fn prepare(
         states: begun.states.clone(),
         rules: begun.rules.clone(),
         detour: circumstances.detour.clone(),
+        partitions_made_at: circumstances.partitions_made_at,
         orders: order_receiver,
         runtime: tokio::runtime::Handle::current(),
     };
@@ -248,6 +256,7 @@ struct Threads {
     states: BTreeMap<RelationName, TableState>,
     rules: Arc<Rules>,
     detour: Option<Detour>,
+    partitions_made_at: Option<Lsn>,
     orders: crossbeam_channel::Receiver<super::order::Order>,
     runtime: tokio::runtime::Handle,
 }
@@ -256,8 +265,11 @@ impl Threads {
     /// Starts the applier; the pipeline is for the caller's thread.
     fn start(&self, connected: Connected) -> Result<Pipeline, StreamError> {
         let Self { options, status, .. } = self;
-        let Connected { reader, is_binary, applier } = connected;
+        let Connected { reader, is_binary, mut applier } = connected;
         let checkpoint = applier.checkpoint();
+        if let Some(at) = self.partitions_made_at {
+            applier.partitions_made(at);
+        }
         status.set_applied(checkpoint, None);
         let (work, work_receiver) = crossbeam_channel::bounded(1);
         let (done_sender, done) = crossbeam_channel::bounded(4);

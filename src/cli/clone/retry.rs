@@ -81,6 +81,7 @@ async fn directly(
                 Err(
                     error @ (ApplyError::Connection { .. }
                     | ApplyError::Restart { .. }
+                    | ApplyError::NoPartition { .. }
                     | ApplyError::Locked { .. }
                     | ApplyError::Checkpoint { .. }
                     | ApplyError::NotQuarantined(_)),
@@ -100,6 +101,7 @@ fn failed(error: ApplyError) -> Failure {
         error @ ApplyError::NotQuarantined(_) => Failure::not_found(error.to_string()),
         error @ (ApplyError::Poison { .. }
         | ApplyError::Restart { .. }
+        | ApplyError::NoPartition { .. }
         | ApplyError::Locked { .. }
         | ApplyError::Checkpoint { .. }
         | ApplyError::Quarantine(_)

@@ -90,7 +90,9 @@ fn code(error: &StreamError) -> (Code, Option<String>) {
 fn apply_code(error: &ApplyError) -> (Code, Option<String>) {
     match error {
         ApplyError::Connection { source, .. } => (code_of(source), hint_of(source, "target")),
-        ApplyError::Poison { .. } | ApplyError::Restart { .. } => (
+        ApplyError::Poison { .. }
+        | ApplyError::Restart { .. }
+        | ApplyError::NoPartition { .. } => (
             Code::Refused,
             Some(
                 "make the target fit and run the same command again, or use --on-error quarantine: it puts such \

@@ -30,6 +30,8 @@ pub struct Applier {
     asked_in_vain: u32,
     /// A large transaction whose end has not come.
     pub(super) open: Option<Open>,
+    /// The checkpoint at which the source's partitions were made once already.
+    partitions_made_at: Option<Lsn>,
 }
 
 /// What became of a group.
@@ -72,6 +74,7 @@ impl Applier {
             flush,
             asked_in_vain: 0,
             open: None,
+            partitions_made_at: None,
         })
     }
 
@@ -84,12 +87,24 @@ impl Applier {
         self.enforcement
     }
 
+    /// The partitions were made that were missing at this checkpoint: if one is missing there
+    /// again, the source has none, and the row fails as any other does.
+    pub fn partitions_made(&mut self, at: Lsn) {
+        self.partitions_made_at = Some(at);
+    }
+
+    /// True if the row may find its partition once those of the source are made again.
+    pub(super) fn may_get_partition(&self, error: &StepError) -> bool {
+        error.lacks_partition() && self.partitions_made_at != Some(self.checkpoint)
+    }
+
     /// Applies a group: one target transaction for it, or one for each of its source transactions
     /// where the group as a whole fails. A part is applied and stays uncommitted.
     ///
     /// # Errors
-    /// After [`ApplyError::Poison`] everything before that transaction is committed, and after
-    /// [`ApplyError::Restart`] nothing of the large transaction is.
+    /// After [`ApplyError::Poison`] and [`ApplyError::NoPartition`] everything before that
+    /// transaction is committed, and after [`ApplyError::Restart`] nothing of the large
+    /// transaction is.
     ///
     /// # Panics
     /// If something else comes between the parts of a transaction; so do `advance` and `retry`.

@@ -2,7 +2,7 @@
 
 use super::CommitPoint;
 use crate::catalog::RelationName;
-use crate::pg;
+use crate::pg::{self, Lsn};
 use std::fmt;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum ApplyError {
     /// the checkpoint and send that transaction by this route.
     #[error("a part of a large transaction failed: {failure}")]
     Restart { failure: Failure, next: NextRoute },
+    /// No partition of the target takes a row, and everything before its source transaction is
+    /// committed: make those that the source has by now, say so with
+    /// [`Applier::partitions_made`](super::Applier::partitions_made), and start again from this
+    /// checkpoint.
+    #[error("the target lacks a partition: {failure}")]
+    NoPartition { failure: Failure, checkpoint: Lsn },
     /// The checkpoint is not where this stream left it: something else moved or removed it.
     #[error("the checkpoint of slot {slot_name} is not where this stream left it")]
     Checkpoint { slot_name: String },
@@ -153,6 +159,13 @@ impl StepError {
     /// True if it was the checkpoint that was not where it had to be.
     pub(super) fn is_checkpoint(&self) -> bool {
         self.table.is_none() && matches!(self.cause, Cause::RowCount { .. })
+    }
+
+    /// True if a row belongs to no partition that the target has: `ExecFindPartition` names no
+    /// constraint, as everything else that violates a CHECK does.
+    pub(super) fn lacks_partition(&self) -> bool {
+        let Cause::Database(pg::Error::Server(error)) = &self.cause else { return false };
+        error.sqlstate == "23514" && error.table.is_some() && error.constraint.is_none()
     }
 
     pub(super) fn severity(&self) -> Severity {

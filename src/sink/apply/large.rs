@@ -57,7 +57,11 @@ impl Applier {
         if error.is_checkpoint() {
             return self.moved();
         }
+        let is_new_partition = self.may_get_partition(&error);
         let failure = error.failure(relation);
+        if is_new_partition {
+            return ApplyError::NoPartition { failure, checkpoint: self.checkpoint };
+        }
         match (route, self.on_error) {
             (Route::Fast, _) => ApplyError::Restart { failure, next: NextRoute::Careful },
             (Route::Careful, OnError::Quarantine) => {

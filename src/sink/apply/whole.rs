@@ -92,6 +92,10 @@ impl Applier {
                     return Err(error.into_connection(relation));
                 }
                 Severity::Final if error.is_checkpoint() => return Err(self.moved()),
+                Severity::Final if self.may_get_partition(&error) => {
+                    let failure = error.failure(relation_of(group, &error));
+                    return Err(ApplyError::NoPartition { failure, checkpoint: self.checkpoint });
+                }
                 Severity::Final => return Ok(Err(error.failure(relation_of(group, &error)))),
             }
         }

@@ -208,12 +208,18 @@ fn a_large_transaction_brings_the_rows_of_a_partition_that_it_makes() {
     for cluster in some_servers() {
         let pair = with_root(cluster, "arrive_large");
         let running = pair.stream(&[]);
-        // More than one group holds.
+        // The source sends it before it commits, when its catalog does not show the partition yet.
         sql(
-        &pair.source,
-        "begin; create table events_2 partition of events for values from (10) to (200000);
-         insert into events select i, i, 'l' || i || '@corp.test' from generate_series(10, 150000) i; commit",
-    );
+            &pair.source,
+            "begin; create table events_2 partition of events for values from (10) to (200000);
+             insert into events select i, i, 'l' || i || '@corp.test' from generate_series(10, 150000) i;
+             do $$ begin for i in 1..600 loop
+                 perform pg_stat_clear_snapshot();
+                 exit when (select sum(stream_txns) from pg_stat_replication_slots) > 0;
+                 perform pg_sleep(0.05);
+             end loop; end $$;
+             commit",
+        );
         let count = "select count(*) from events";
         let expected = query_value(&pair.source, count);
         wait_for("the rows", LIMIT, || query_value(&pair.target, count) == expected);
