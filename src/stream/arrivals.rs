@@ -7,7 +7,7 @@
 use super::begin::Begun;
 use super::error::StreamError;
 use super::evolve::{alter, cause, executor};
-use super::note::state_statement;
+use super::note::{first_state_statement, state_statement};
 use super::rules::Rules;
 use super::status::{Status, TableState};
 use crate::catalog::{RelationName, table_names};
@@ -20,6 +20,7 @@ use tokio_postgres::Row;
 const PARTITIONS: &str = include_str!("sql/partitions.sql");
 const THERE: &str = "select n.nspname::text, c.relname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')";
+const STALE: &str = "select relation from backlot.stream_table where state = 'stale'";
 
 /// Why a table is not followed.
 pub(super) const LATER: &str = "it came after the clone";
@@ -100,6 +101,8 @@ pub(super) struct Maker<'m> {
     pub(super) status: &'m Status,
     /// The target's tables.
     pub(super) there: HashSet<RelationName>,
+    /// Rows are passed over meanwhile: a state that says so is kept.
+    pub(super) is_streaming: bool,
 }
 
 impl Maker<'_> {
@@ -129,7 +132,8 @@ impl Maker<'_> {
             };
             let mut statements = vec![partition.statement()];
             if partition.key.is_none() {
-                statements.push(state_statement(&partition.name, state.0, state.1.as_deref(), ""));
+                let write = if self.is_streaming { first_state_statement } else { state_statement };
+                statements.push(write(&partition.name, state.0, state.1.as_deref(), ""));
             }
             let state = match alter(&mut executor, "make a new partition", &statements).await {
                 Ok(()) => {
@@ -176,7 +180,8 @@ pub(super) struct Lookout {
 pub(super) struct Sighted {
     /// Tables that are not followed.
     pub(super) later: Vec<RelationName>,
-    /// A partition has to be copied: that needs another session.
+    /// A partition has to be copied, because it was attached with rows or because rows of it were
+    /// passed over: that needs another session.
     pub(super) has_attached: bool,
 }
 
@@ -208,17 +213,25 @@ impl Lookout {
                 begun.rules.root(&one.parent).is_none_or(|root| begun.rules.is_followed(root))
             };
             let ours = partitions.iter().filter(of_ours).collect::<Vec<_>>();
-            has_attached = ours.iter().any(|one| !one.is_born);
-            let born = ours.iter().filter(|one| one.is_born).map(|one| one.name.clone());
             let rows = begun.target.query(THERE, &[]).await.map_err(Error::from);
             let rows = rows.map_err(StreamError::target("look for partitions"))?;
             let there = rows.iter().map(|row| relation(row, 0)).collect::<HashSet<_>>();
+            // A transaction that was sent before it committed showed a partition that the source's
+            // catalog did not have yet.
+            let rows = begun.target.query(STALE, &[]).await.map_err(Error::from);
+            let rows = rows.map_err(StreamError::target("look for stale tables"))?;
+            let stale = rows.iter().map(|row| row.get(0)).collect::<HashSet<String>>();
+            let is_passed_over =
+                |name: &RelationName| !there.contains(name) && stale.contains(&name.to_string());
+            let is_whole = |one: &&&Partition| one.is_born && !is_passed_over(&one.name);
+            has_attached = !ours.iter().all(|one| is_whole(&one));
+            let born = ours.iter().filter(is_whole).map(|one| one.name.clone());
             let born = born.filter(|name| !there.contains(name)).collect::<Vec<_>>();
             let source = &begun.source;
             // Publications change while a stream runs.
             let listed = Listed::read(source, &begun.record.publications).await;
             let listed = &listed.map_err(StreamError::source("read the publications"))?;
-            let mut maker = Maker { source, target, listed, status, there };
+            let mut maker = Maker { source, target, listed, status, there, is_streaming: true };
             // What is refused is looked at again by the next session.
             maker.make(&born, &HashSet::new()).await?;
         }

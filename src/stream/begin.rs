@@ -307,7 +307,7 @@ impl Begun {
         let missing = new.iter().chain(&refused).flat_map(above);
         let missing = missing.filter(|name| !there.contains(name)).collect::<BTreeSet<_>>();
         let missing = missing.into_iter().collect::<Vec<_>>();
-        let mut maker = Maker { source, target, listed, status, there };
+        let mut maker = Maker { source, target, listed, status, there, is_streaming: false };
         let mut arrived = maker.make(&missing, &refused).await?;
         for name in new {
             let family = self.rules.with_parents(name);

@@ -156,14 +156,17 @@ impl Binder {
     /// does not have.
     pub(super) fn lacks_partition(&mut self, shape: &Shape) -> Result<bool, BindError> {
         self.refresh(shape)?;
-        let Some((table, plan)) = self.rules.find(&shape.name) else { return Ok(false) };
-        let is_new = table.partitioning.is_partition
-            && plan.action == TableAction::Copy
-            && !self.states.contains_key(&shape.name);
-        if !is_new {
+        let Some((_, plan)) = self.rules.find(&shape.name) else { return Ok(false) };
+        let is_new = plan.action == TableAction::Copy && !self.states.contains_key(&shape.name);
+        Ok(is_new && self.is_missing_partition(&shape.name)?)
+    }
+
+    fn is_missing_partition(&mut self, relation: &RelationName) -> Result<bool, BindError> {
+        let found = self.rules.find(relation);
+        if !found.is_some_and(|(table, _)| table.partitioning.is_partition) {
             return Ok(false);
         }
-        let there = load_target(&mut self.target, &shape.name).map_err(BindError::Target)?;
+        let there = load_target(&mut self.target, relation).map_err(BindError::Target)?;
         Ok(there.is_none())
     }
 
@@ -313,7 +316,8 @@ impl Binder {
     /// Writes down what tables are masked by that came since the stream began.
     fn write_down(&mut self, rules: &[(RelationName, String)]) -> Result<(), BindError> {
         for (relation, hash) in rules {
-            if !self.states.contains_key(relation) {
+            // A partition that the target is still to be given is not followed yet.
+            if !self.states.contains_key(relation) && !self.is_missing_partition(relation)? {
                 // One that was made while the stream ran has a state already.
                 let sql = format!("{} returning state, reason", hash_statement(relation, hash));
                 let rows = self.target.simple(&sql).map_err(BindError::Target)?;

@@ -11,11 +11,32 @@ pub(super) fn state_statement(
     reason: Option<&str>,
     rules_hash: &str,
 ) -> String {
+    let insert = insertion(relation, state, reason, rules_hash);
+    format!(
+        "{insert} on conflict (relation) do update set state = excluded.state, \
+         reason = excluded.reason, rules_hash = excluded.rules_hash, changed_at = pg_catalog.now()"
+    )
+}
+
+/// As [`state_statement`], of a table of which nothing is written down; else that stays.
+pub(super) fn first_state_statement(
+    relation: &RelationName,
+    state: TableState,
+    reason: Option<&str>,
+    rules_hash: &str,
+) -> String {
+    insertion(relation, state, reason, rules_hash) + " on conflict (relation) do nothing"
+}
+
+fn insertion(
+    relation: &RelationName,
+    state: TableState,
+    reason: Option<&str>,
+    rules_hash: &str,
+) -> String {
     let reason = reason.map_or_else(|| "null".to_owned(), |reason| Literal(reason).to_string());
     format!(
-        "insert into backlot.stream_table (relation, state, reason, rules_hash) values ({}, {}, {reason}, {}) \
-         on conflict (relation) do update set state = excluded.state, reason = excluded.reason, \
-         rules_hash = excluded.rules_hash, changed_at = pg_catalog.now()",
+        "insert into backlot.stream_table (relation, state, reason, rules_hash) values ({}, {}, {reason}, {})",
         Literal(&relation.to_string()),
         Literal(state.name()),
         Literal(rules_hash)
