@@ -22,17 +22,11 @@ const INDEXES: &str = include_str!("sql/indexes.sql");
 const FOREIGN_KEYS: &str = include_str!("sql/foreign_keys.sql");
 const SEQUENCES: &str = include_str!("sql/sequences.sql");
 
-/// Loads what the session's snapshot sees. All queries are asked at once: of a server far away,
-/// each answer takes a round trip.
+/// Loads what the session's snapshot sees.
 pub async fn load(session: &Session) -> Result<Catalog, Error> {
-    let (types, columns, indexes, tables, foreign_keys, sequences) = tokio::try_join!(
-        session.query(TYPES, &[]),
-        session.query(COLUMNS, &[]),
-        session.query(INDEXES, &[]),
-        session.query(TABLES, &[]),
-        session.query(FOREIGN_KEYS, &[]),
-        session.query(SEQUENCES, &[]),
-    )?;
+    let queries = [TYPES, COLUMNS, INDEXES, TABLES, FOREIGN_KEYS, SEQUENCES];
+    let [types, columns, indexes, tables, foreign_keys, sequences] =
+        session.query_at_once(queries).await?;
     let mut columns_of = columns_of(&columns, &types_of(&types));
     let mut indexes_of = indexes_of(&indexes);
     let table = |row: &Row| {

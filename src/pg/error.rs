@@ -124,6 +124,11 @@ impl Error {
         }
     }
 
+    /// True for a statement that failed only because one before it in its transaction did.
+    pub(crate) fn is_aftermath(&self) -> bool {
+        self.sqlstate() == Some("25P02")
+    }
+
     /// True for a wrong password, role or `pg_hba` entry (exit code 3).
     pub fn is_authentication(&self) -> bool {
         matches!(self, Self::Authentication(_))

@@ -1,10 +1,11 @@
 //! The control plane: catalog queries, DDL and snapshots over tokio-postgres.
 
 use crate::pg::{ChannelBinding, ConnInfo, Error, SslMode, tls};
+use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use std::ops::Deref;
 use std::time::Duration;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Settings of every session, on both ends: text forms do not depend on the server's
@@ -92,6 +93,32 @@ impl Session {
     /// Runs statements that return nothing.
     pub async fn execute_all(&self, sql: &str) -> Result<(), Error> {
         Ok(self.client.batch_execute(sql).await?)
+    }
+
+    /// The rows of each of `queries`, asked at once: of a server far away, each answer takes a
+    /// round trip.
+    ///
+    /// In a transaction, the first query that fails makes the others fail with 25P02, whichever
+    /// answer is looked at first: the error is that of the query that failed of itself.
+    pub async fn query_at_once<const N: usize>(
+        &self,
+        queries: [&str; N],
+    ) -> Result<[Vec<Row>; N], Error> {
+        let answers = join_all(queries.map(|query| self.client.query(query, &[]))).await;
+        let mut rows = [const { Vec::new() }; N];
+        let mut failed = None::<Error>;
+        for (place, answer) in rows.iter_mut().zip(answers) {
+            match answer {
+                Ok(answer) => *place = answer,
+                Err(error) => {
+                    let error = Error::from(error);
+                    if failed.as_ref().is_none_or(Error::is_aftermath) {
+                        failed = Some(error);
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(rows), Err)
     }
 }
 

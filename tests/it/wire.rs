@@ -1,5 +1,6 @@
 //! Wire: replication commands, the reader of a slot, what pgoutput sends, TLS and SCRAM.
 
+mod at_once;
 mod differential;
 mod limits;
 mod messages;
