@@ -70,6 +70,61 @@ fn poison_stops_the_stream_with_everything_before_it_committed() {
     }
 }
 
+/// The stream makes the partitions that the source has, and begins again at the checkpoint; a row
+/// whose partition the source does not have must not make it do so for ever.
+#[test]
+fn a_row_without_a_partition_asks_for_it_once_at_the_same_place() {
+    for cluster in servers() {
+        let source = "create table t (id int primary key)";
+        let target = "create table t (id int primary key) partition by range (id); \
+             create table low partition of t for values from (0) to (100)";
+        let mut rig = Rig::with_target(cluster, cluster, source, target, true);
+        let mut applier = rig.applier(OnError::Quarantine);
+        sql(&rig.source, "insert into t values (1)");
+        rig.follow(&mut applier, &Route::Fast);
+
+        let asked_for = |applier: &Applier, error: ApplyError| {
+            let ApplyError::NoPartition { failure, checkpoint } = error else { panic!("{error}") };
+            assert_eq!(failure.relation.unwrap().to_string(), "public.t");
+            assert_eq!(failure.sqlstate.as_deref(), Some("23514"));
+            assert_eq!(checkpoint, applier.checkpoint());
+            checkpoint
+        };
+        sql(&rig.source, "insert into t values (150)");
+        let group = rig.group();
+        let error = applier.apply(&group, &Route::Fast).unwrap_err();
+        let place = asked_for(&applier, error);
+        assert_eq!(query_value(&rig.target, "select count(*) from backlot.quarantine"), "0");
+        applier.partitions_made(place);
+        let outcome = applier.apply(&group, &Route::Fast).unwrap();
+        assert_eq!(outcome.quarantined[0].failure.sqlstate.as_deref(), Some("23514"));
+
+        // At a later place it is asked for again, also for a transaction that comes in parts.
+        sql(&rig.source, "insert into t select g from generate_series(2, 10) g");
+        rig.follow(&mut applier, &Route::Fast);
+        sql(&rig.source, "insert into t select g from generate_series(91, 110) g");
+        let parts = rig.groups(4);
+        let fail = |applier: &mut Applier, route: &Route| {
+            parts.iter().find_map(|part| applier.apply(part, route).err()).unwrap()
+        };
+        let error = fail(&mut applier, &Route::Fast);
+        let later = asked_for(&applier, error);
+        assert!(later > place);
+        assert_eq!(query_value(&rig.target, "select count(*) from t"), "10");
+        applier.partitions_made(later);
+        let error = fail(&mut applier, &Route::Fast);
+        assert!(matches!(&error, ApplyError::Restart { next: NextRoute::Careful, .. }), "{error}");
+
+        sql(&rig.target, "create table high partition of t for values from (100) to (200)");
+        for part in &parts {
+            applier.apply(part, &Route::Careful).unwrap();
+        }
+        applier.retry(1).unwrap();
+        let ids = "select string_agg(id::text, ',' order by id) from t";
+        assert_eq!(query_value(&rig.target, ids), query_value(&rig.source, ids));
+    }
+}
+
 #[test]
 fn a_quarantined_transaction_is_kept_whole_and_can_be_retried() {
     for index in 0..servers().count() {
