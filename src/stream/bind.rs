@@ -4,28 +4,30 @@
 //! A row of a shape that the plan does not know is never written in that shape: the source's
 //! catalog is read again and the rules are bound anew; columns that the target does not have are
 //! dropped (set to NULL before anything else sees them); any other difference makes the table
-//! stale until it is copied again.
+//! stale until it is copied again. Nor is a row written whose columns only look like known ones.
 
 use super::error::StreamError;
 use super::evolve::Evolution;
 use super::fit::{
-    BadIdentity, Unfit, check_identity, difference, leaf_count, mask, rules_of, sent_identity,
+    BadIdentity, Step, Unfit, check_identity, difference, leaf_count, mask, rules_of,
+    sent_identity, step,
 };
-use super::machine::{Binding, BufferId, Followed, Route, Shape, ShapeColumn};
+use super::look::{Eye, LiveColumn, Seen, View, columns_of, shows};
+use super::machine::{Binding, BufferId, Followed, Route, Shape};
 use super::note::{hash_statement, resync_statement, state_statement};
 use super::order::Unit;
 use super::rules::{Rules, RulesError};
 use super::status::{Status, TableState};
 use crate::catalog::{RelationName, Table, TableId};
 use crate::ddl::ExecuteError;
-use crate::pg::{ConnInfo, Error, Wire};
+use crate::pg::{ConnInfo, Error, Lsn, Wire};
 use crate::sink::apply::{BoundColumn, SentIdentity, TargetTable, load_target};
 use crate::table_sync::routed_target;
 use crate::transform::TupleStage;
 use crate::transform::key::RootKey;
 use crate::transform::plan::{TableAction, TablePlan};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +72,9 @@ pub(super) struct Binder {
     source: ConnInfo,
     target_info: ConnInfo,
     target: Wire,
-    /// Shapes that were bound.
-    seen: HashSet<(RelationName, Vec<ShapeColumn>)>,
+    eye: Eye,
+    /// What relations were last bound to.
+    bound: HashMap<RelationName, Vec<LiveColumn>>,
     key: Arc<RootKey>,
     rules: Arc<Rules>,
     /// Tables that are not simply followed.
@@ -95,14 +98,15 @@ impl Binder {
     ) -> Result<Self, Error> {
         let (source, target_info) = servers;
         let target = Wire::connect(target_info, "backlot stream bind")?;
-        let (source, spools) = (source.clone(), HashMap::new());
+        let (source, spools, eye) = (source.clone(), HashMap::new(), Eye::new(source.clone()));
         let target_info = target_info.clone();
         Ok(Self {
             runtime,
             source,
             target_info,
             target,
-            seen: HashSet::new(),
+            eye,
+            bound: HashMap::new(),
             key,
             rules,
             states: HashMap::from_iter(tables.clone()),
@@ -116,46 +120,86 @@ impl Binder {
         self.rules = rules;
     }
 
-    /// Binds a relation in a shape that the session has not seen before.
-    pub(super) fn bind(&mut self, shape: &Shape) -> Result<(Binding, Route), BindError> {
-        self.refresh(shape)?;
-        let Some(id) = self.rules.catalog.find(&shape.name) else {
-            let reason = "the source's catalog does not have it any more";
-            return self.give_up(&shape.name, reason).map(dropped);
-        };
-        let action = self.rules.plan.table(id).map(|plan| plan.action);
-        if action != Some(TableAction::Copy) {
-            return Ok(dropped(()));
-        }
-        match self.fit(shape, id)? {
-            Ok(followed) => {
-                self.write_down(&followed.table.rules)?;
-                let spool = self.spools.get(&followed.table.target);
-                let route =
-                    spool.map_or_else(|| self.route(&shape.name), |(id, _)| Route::Spool(*id));
-                Ok((Binding::Followed(Box::new(followed)), route))
+    /// Looks at the source's table, and reads the catalog again if that shows another. At every
+    /// Relation message: one tells of any change of the table, also where it looks the same
+    /// afterwards (pgoutput.c `rel_sync_cache_relation_cb`). `commit_lsn`: of its transaction, if
+    /// that has committed; what the catalog was read behind of is not looked at again.
+    pub(super) fn look(
+        &mut self,
+        shape: &Shape,
+        commit_lsn: Option<Lsn>,
+    ) -> Result<View, BindError> {
+        let mut is_changing = false;
+        if commit_lsn.is_none_or(|lsn| lsn >= self.rules.read_at) {
+            match self.eye.see(shape.oid).map_err(BindError::Source)? {
+                Seen::Columns(seen) if self.columns(shape).as_ref() != Some(&seen) => {
+                    self.reload(shape)?;
+                }
+                Seen::Columns(_) | Seen::Nothing => {}
+                Seen::Changing => is_changing = true,
             }
-            Err(Unfit(reason)) => self.give_up(&shape.name, &reason).map(dropped),
+        }
+        let bound = self.bound.get(&shape.name);
+        let is_other = bound.is_some_and(|bound| self.columns(shape).as_ref() != Some(bound));
+        Ok(View { is_other, is_changing, is_early: commit_lsn.is_none() })
+    }
+
+    /// As the catalog was read.
+    fn columns(&self, shape: &Shape) -> Option<Vec<LiveColumn>> {
+        let table = self.rules.catalog.table(self.rules.catalog.find(&shape.name)?);
+        (table.oid == shape.oid).then(|| columns_of(table))
+    }
+
+    /// Binds a relation, which has been looked at; one that cannot be is given up.
+    pub(super) fn bind(
+        &mut self,
+        shape: &Shape,
+        view: &View,
+    ) -> Result<(Binding, Route), BindError> {
+        let found = self.rules.find(&shape.name);
+        let is_clear =
+            !view.is_changing && found.is_some_and(|(table, _)| shows(table, shape, false));
+        match self.try_bind(shape)? {
+            // By whose rules its rows would be masked is not known: they are not even held.
+            Ok((_, Route::Skip)) if !is_clear => Ok((Binding::Dropped, Route::Skip)),
+            Ok(bound) => Ok(bound),
+            Err(Unfit(reason)) => {
+                self.give_up(&shape.name, &reason)?;
+                Ok((Binding::Dropped, Route::Skip))
+            }
         }
     }
 
-    /// Reads the source's catalog again if what was read may not be the relation's shape.
-    fn refresh(&mut self, shape: &Shape) -> Result<(), BindError> {
-        let is_new = self.seen.insert((shape.name.clone(), shape.columns.clone()));
-        let is_first = !self
-            .seen
-            .iter()
-            .any(|(name, columns)| *name == shape.name && *columns != shape.columns);
-        if self.is_known(shape) && (is_first || !is_new) {
-            return Ok(());
+    /// Binds a relation once more; None where it does not fit any more.
+    pub(super) fn rebind(&mut self, shape: &Shape) -> Result<Option<(Binding, Route)>, BindError> {
+        self.try_bind(shape).map(Result::ok)
+    }
+
+    fn try_bind(&mut self, shape: &Shape) -> Result<Result<(Binding, Route), Unfit>, BindError> {
+        match self.columns(shape) {
+            Some(columns) => self.bound.insert(shape.name.clone(), columns),
+            None => self.bound.remove(&shape.name),
+        };
+        let Some(id) = self.rules.catalog.find(&shape.name) else {
+            return Ok(Err(Unfit("the source's catalog does not have it any more".into())));
+        };
+        let action = self.rules.plan.table(id).map(|plan| plan.action);
+        if action != Some(TableAction::Copy) {
+            return Ok(Ok((Binding::Dropped, Route::Skip)));
         }
-        self.reload(shape)
+        let followed = match self.fit(shape, id)? {
+            Ok(followed) => followed,
+            Err(unfit) => return Ok(Err(unfit)),
+        };
+        self.write_down(&followed.table.rules)?;
+        let spool = self.spools.get(&followed.table.target);
+        let route = spool.map_or_else(|| self.route(&shape.name), |(id, _)| Route::Spool(*id));
+        Ok(Ok((Binding::Followed(Box::new(followed)), route)))
     }
 
     /// True if the relation is a partition that came since the session began and that the target
     /// does not have.
     pub(super) fn lacks_partition(&mut self, shape: &Shape) -> Result<bool, BindError> {
-        self.refresh(shape)?;
         let Some((_, plan)) = self.rules.find(&shape.name) else { return Ok(false) };
         let is_new = plan.action == TableAction::Copy && !self.states.contains_key(&shape.name);
         Ok(is_new && self.is_missing_partition(&shape.name)?)
@@ -170,37 +214,39 @@ impl Binder {
         Ok(there.is_none())
     }
 
-    /// How the target is to be altered for this shape, before it is bound; None if it need not be,
-    /// or if the table is not followed now. False: the source's catalog shows another shape by now.
-    pub(super) fn evolution(
-        &mut self,
-        shape: &Shape,
-    ) -> Result<Option<(Evolution, bool)>, BindError> {
-        self.refresh(shape)?;
-        let is_followed = matches!(self.route(&shape.name), Route::Apply);
-        let Some((table, plan)) = self.rules.find(&shape.name).filter(|_| is_followed) else {
-            return Ok(None);
-        };
-        if plan.action != TableAction::Copy {
-            return Ok(None);
+    /// What has to be done before the relation is bound; None if nothing, or if the table is not
+    /// followed now.
+    pub(super) fn step(&mut self, shape: &Shape, view: &View) -> Result<Option<Step>, BindError> {
+        let found = self.rules.find(&shape.name);
+        let followed = found.filter(|(_, plan)| plan.action == TableAction::Copy);
+        let needed = followed.and_then(|(table, _)| step(&self.rules, table, shape, view));
+        if needed.is_none() || matches!(self.route(&shape.name), Route::Apply) {
+            return Ok(needed);
         }
-        // Rows of before the change are sent in the old shape, which the target has.
-        let known = self.rules.root(&shape.name).and_then(|root| self.rules.known.get(&root.name));
-        let is_old = known.is_some_and(|known| {
-            known.iter().map(|one| &one.name).eq(shape.columns.iter().map(|one| &one.name))
-        });
-        let is_now = table
-            .copied_columns()
-            .map(|(_, column)| (&column.name, column.type_oid))
-            .eq(shape.columns.iter().map(|column| (&column.name, column.type_oid)));
-        let evolution = Evolution::of(&self.rules, &shape.name).filter(|_| is_now || !is_old);
-        Ok(evolution.map(|evolution| (evolution, is_now)))
+        if self.is_spooled(&shape.name) {
+            self.give_up(&shape.name, "its columns changed while it was copied")?;
+        }
+        Ok(None)
     }
 
-    /// Alters the target as the source was. `is_exact`: everything before is applied, and nothing
-    /// behind is in the changes. Otherwise, and where rows that are there changed too, the table
-    /// is copied again.
-    pub(super) fn evolve(
+    /// `is_settled`: everything before is applied, and nothing behind is in the changes.
+    pub(super) fn take(
+        &mut self,
+        shape: &Shape,
+        step: Step,
+        is_settled: bool,
+    ) -> Result<(), BindError> {
+        match step {
+            Step::Evolve { evolution, is_exact } => {
+                self.evolve(shape, &evolution, is_exact && is_settled)
+            }
+            Step::CopyAgain(reason) => self.copy_again(&shape.name, reason),
+        }
+    }
+
+    /// Alters the target as the source was. Where that is not exact, or rows that are there changed
+    /// too, the table is copied again.
+    fn evolve(
         &mut self,
         shape: &Shape,
         evolution: &Evolution,
@@ -376,6 +422,14 @@ impl Binder {
         })
     }
 
+    fn is_spooled(&self, relation: &RelationName) -> bool {
+        let target = self.target_name(relation);
+        [Some(relation), target.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|one| self.spools.contains_key(one))
+    }
+
     fn target_name(&self, source: &RelationName) -> Option<RelationName> {
         let id = self.rules.catalog.find(source)?;
         let (catalog, plan) = (&self.rules.catalog, self.rules.plan.table(id)?);
@@ -394,14 +448,6 @@ impl Binder {
         let parts = self.rules.parts_below(relation).filter(|parts| !parts.is_empty());
         let is_skipped = parts.map_or_else(|| is_held(relation), |parts| parts.iter().all(is_held));
         if is_skipped { Route::Skip } else { Route::Apply }
-    }
-
-    /// True if the catalog that the rules are bound to has the relation in this shape.
-    fn is_known(&self, shape: &Shape) -> bool {
-        let Some((table, _)) = self.rules.find(&shape.name) else { return false };
-        shape.columns.iter().all(|column| {
-            table.column(&column.name).is_some_and(|(_, found)| found.type_oid == column.type_oid)
-        })
     }
 
     /// Reads the source's catalog again. A table whose columns would be masked by other rules than
@@ -492,8 +538,4 @@ impl Binder {
             shape.name, shape.name
         ));
     }
-}
-
-fn dropped((): ()) -> (Binding, Route) {
-    (Binding::Dropped, Route::Skip)
 }

@@ -66,6 +66,9 @@ pub enum StreamError {
     Ended,
     #[error("{0} was truncated or rewritten on the source while it was copied")]
     Overtaken(RelationName),
+    /// What was changed while a table was copied does not fit the copy.
+    #[error("{0}")]
+    Reshaped(String),
     #[error("a thread of the stream panicked")]
     Panicked,
 }
@@ -121,6 +124,7 @@ impl StreamError {
             | Self::Copy(RangeError::Mask(_) | RangeError::AlreadyDone)
             | Self::Resync(_)
             | Self::Overtaken(_)
+            | Self::Reshaped(_)
             | Self::Panicked => false,
         }
     }

@@ -4,6 +4,8 @@
 //! target's table. Nothing is read and nothing is written here.
 
 use super::error::StreamError;
+use super::evolve::Evolution;
+use super::look::{View, shows};
 use super::machine::Shape;
 use super::rules::Rules;
 use crate::catalog::{RelationKind, RelationName, Table};
@@ -21,6 +23,41 @@ const FIRST_USER_OID: u32 = 16_384;
 
 /// Why a relation cannot be followed.
 pub(super) struct Unfit(pub(super) String);
+
+/// What has to be done before rows of a shape are taken.
+pub(super) enum Step {
+    /// The target is altered as the source was. `is_exact`: all rows until now were of the columns
+    /// that the target has, all from now on are of those that the catalog shows.
+    Evolve { evolution: Evolution, is_exact: bool },
+    /// Why it is not known which columns the values are of.
+    CopyAgain(&'static str),
+}
+
+/// None: a table that is followed can be bound in this shape as it is.
+pub(super) fn step(rules: &Rules, table: &Table, shape: &Shape, view: &View) -> Option<Step> {
+    if view.is_changing {
+        return Some(Step::CopyAgain(
+            "its columns are changed by a transaction that has not ended",
+        ));
+    }
+    let Some(evolution) = Evolution::of(rules, &shape.name) else {
+        let reason = "its rows are sent in a shape that the source's catalog does not show";
+        return (!shows(table, shape, view.is_early)).then_some(Step::CopyAgain(reason));
+    };
+    let known = rules.root(&shape.name).and_then(|root| rules.known.get(&root.name));
+    let sent = || shape.columns.iter().map(|column| &column.name);
+    let is_old = known.is_some_and(|known| known.iter().map(|one| &one.name).eq(sent()));
+    let is_now = table
+        .copied_columns()
+        .map(|(_, column)| (&column.name, column.type_oid))
+        .eq(shape.columns.iter().map(|column| (&column.name, column.type_oid)));
+    if is_old && !is_now && evolution.only_adds() {
+        // Rows of before the change: all their columns are as they were.
+        return None;
+    }
+    // Where the old columns look like the new ones, a row may be of either.
+    Some(Step::Evolve { evolution, is_exact: is_now && !is_old })
+}
 
 /// A rule that would lose updates without a word.
 #[derive(Debug, thiserror::Error)]

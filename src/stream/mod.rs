@@ -19,6 +19,7 @@ mod arrivals;
 mod bind;
 mod evolve;
 mod fit;
+mod look;
 mod note;
 mod rules;
 mod spill;

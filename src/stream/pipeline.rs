@@ -195,18 +195,19 @@ impl Pipeline {
     fn message(&mut self, message: Message<'_>, now: Duration) -> Result<(), Ended> {
         if let Message::Relation { relation, .. } = message {
             let shape = Shape::of(&relation);
-            if !self.machine.recognise(&shape) {
+            let view = self.binder.look(&shape, self.machine.commit_lsn()).map_err(unbound)?;
+            if !(view.is_as_bound() && self.machine.recognise(&shape)) {
                 if self.binder.lacks_partition(&shape).map_err(unbound)? {
                     // It is made before the next session reads.
                     return Err(Ok(End::Anew));
                 }
-                if let Some((evolution, is_now)) = self.binder.evolution(&shape).map_err(unbound)? {
-                    let is_exact = self.machine.settle() && is_now;
+                if let Some(step) = self.binder.step(&shape, &view).map_err(unbound)? {
+                    let is_settled = self.machine.settle();
                     self.act()?;
                     self.wait_idle()?;
-                    self.binder.evolve(&shape, &evolution, is_exact).map_err(unbound)?;
+                    self.binder.take(&shape, step, is_settled).map_err(unbound)?;
                 }
-                let (binding, way) = self.binder.bind(&shape).map_err(unbound)?;
+                let (binding, way) = self.binder.bind(&shape, &view).map_err(unbound)?;
                 self.machine.bind(shape, binding, way);
                 // Its other partitions may have been given up with it.
                 self.machine.skip(|name| self.binder.is_skipped(name));
@@ -436,7 +437,7 @@ impl Pipeline {
         // The target may have been changed to fit since the relations were bound.
         let (machine, binder) = (&mut self.machine, &mut self.binder);
         machine
-            .rebind(|name| unit.sources.contains(name), |shape| binder.bind(shape))
+            .rebind(|name| unit.sources.contains(name), |shape| binder.rebind(shape))
             .map_err(unbound)?;
         let spooled = Spooled { unit, buffer };
         if let Err(unsent) = reached.send(spooled) {

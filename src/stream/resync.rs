@@ -31,6 +31,8 @@ use tokio::sync::oneshot;
 
 /// A table that is truncated so often while it is copied is not waited for.
 const ATTEMPTS: u32 = 5;
+/// Nor is one whose columns change so often.
+const SHAPE_ATTEMPTS: u32 = 2;
 /// Locks that other sessions hold are tried for so many times; then the table is given up.
 const LOCK_TRIES: u32 = 20;
 /// The stream stands still while a lock of the target is waited for.
@@ -75,10 +77,11 @@ impl Resync<'_> {
 
     /// Copies until nothing comes between, but not for ever.
     async fn try_copies(&self, target: &Session) -> Result<u64, StreamError> {
-        let (mut overtaken, mut locked) = (1, 1);
+        let (mut overtaken, mut reshaped, mut locked) = (1, 1, 1);
         loop {
             match self.copy(target).await {
                 Err(StreamError::Overtaken(_)) if overtaken < ATTEMPTS => overtaken += 1,
+                Err(StreamError::Reshaped(_)) if reshaped < SHAPE_ATTEMPTS => reshaped += 1,
                 // The stream goes on without the table meanwhile.
                 Err(error) if error.is_lock() && locked < LOCK_TRIES => {
                     tokio::time::sleep(lock_pause(locked)).await;
@@ -274,7 +277,7 @@ impl Resync<'_> {
                     drop(requests.orders.send(Order::DropSpool(spooled)));
                     return Err(StreamError::Resync(reason));
                 }
-                Ok(Swapped::Refused(reason)) => return Err(StreamError::Resync(reason)),
+                Ok(Swapped::Refused(reason)) => return Err(StreamError::Reshaped(reason)),
                 Err(_) => return Err(StreamError::Ended),
             }
         }

@@ -4,12 +4,16 @@
 use super::error::StreamError;
 use super::order::Unit;
 use crate::catalog::{self, Catalog, KnownColumn, KnownColumns, RelationKind, RelationName, Table};
-use crate::pg::{ConnInfo, Error, Session};
+use crate::pg::{ConnInfo, Error, Lsn, Session};
 use crate::pii::evolve;
 use crate::table_sync::routed_target;
 use crate::transform::plan::{Decisions, Plan, TableAction, TablePlan, bind, is_selected};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy, Spec, parse};
 use std::collections::{BTreeMap, HashSet};
+
+/// Up to here everything that committed is seen by whoever looks from now on.
+const POSITION: &str = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
+     else pg_catalog.pg_current_wal_insert_lsn() end::text";
 
 pub(super) struct Rules {
     /// As the configuration has it.
@@ -17,6 +21,8 @@ pub(super) struct Rules {
     /// What the target has of each table.
     pub(super) known: KnownColumns,
     pub(super) catalog: Catalog,
+    /// The catalog shows what committed before it.
+    pub(super) read_at: Lsn,
     pub(super) plan: Plan,
     /// Tables of the source that came after the clone and are not followed.
     pub(super) later: Vec<RelationName>,
@@ -49,7 +55,7 @@ impl Rules {
         mut known: KnownColumns,
     ) -> Result<Self, RulesError> {
         let spec = parse(config, "the stream's transforms.yaml").map_err(RulesError::Config)?;
-        let catalog = read_catalog(source).await?;
+        let (catalog, read_at) = read_catalog(source).await?;
         for (name, columns) in known.iter_mut().filter(|_| is_new) {
             let table = catalog.find(name).map(|id| catalog.table(id));
             for column in columns {
@@ -58,7 +64,7 @@ impl Rules {
                 column.origin = Some(now.map_or(&column.name, |now| &now.name).clone());
             }
         }
-        Self::of(spec, catalog, known)
+        Self::of(spec, (catalog, read_at), known)
     }
 
     /// The same rules, bound to the catalog as it is now.
@@ -77,13 +83,17 @@ impl Rules {
     ) -> Result<Self, RulesError> {
         let mut known = self.known.clone();
         known.extend(tables);
-        Self::of(self.spec.clone(), self.catalog.clone(), known)
+        Self::of(self.spec.clone(), (self.catalog.clone(), self.read_at), known)
     }
 
-    fn of(spec: Spec, catalog: Catalog, known: KnownColumns) -> Result<Self, RulesError> {
+    fn of(
+        spec: Spec,
+        (catalog, read_at): (Catalog, Lsn),
+        known: KnownColumns,
+    ) -> Result<Self, RulesError> {
         let current = evolve(&spec, &catalog, &known);
         let plan = bind(&current, &catalog, &Decisions::default()).map_err(RulesError::Config)?;
-        Ok(Self { spec, known, catalog, plan, later: current.later })
+        Ok(Self { spec, known, catalog, read_at, plan, later: current.later })
     }
 
     /// True if the configuration takes a table that is no partition.
@@ -197,7 +207,11 @@ impl Rules {
     }
 }
 
-async fn read_catalog(source: &ConnInfo) -> Result<Catalog, RulesError> {
+async fn read_catalog(source: &ConnInfo) -> Result<(Catalog, Lsn), RulesError> {
     let session = Session::connect(source, "backlot stream").await.map_err(RulesError::Source)?;
-    catalog::load(&session).await.map_err(RulesError::Source)
+    let position = session.query_one(POSITION, &[]).await.map_err(Error::from);
+    let position = position.map_err(RulesError::Source)?.get::<_, String>(0).parse();
+    let position =
+        position.map_err(|_| RulesError::Source(Error::Protocol("a position that is none")))?;
+    Ok((catalog::load(&session).await.map_err(RulesError::Source)?, position))
 }

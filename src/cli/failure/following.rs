@@ -81,7 +81,7 @@ fn code(error: &StreamError) -> (Code, Option<String>) {
         ),
         StreamError::Copy(error) => range_code(error),
         StreamError::Ended => (Code::Conflict, say(AGAIN)),
-        StreamError::Resync(_) | StreamError::Overtaken(_) => {
+        StreamError::Resync(_) | StreamError::Reshaped(_) | StreamError::Overtaken(_) => {
             (Code::Conflict, say("try `backlot clone resync` again"))
         }
     }

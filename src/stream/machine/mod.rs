@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use streamed::{Held, Streamed};
 
-pub(in crate::stream) use relation::{Binding, Followed, Route, Shape, ShapeColumn};
+pub(in crate::stream) use relation::{Binding, Followed, Route, Shape};
 pub(in crate::stream) use streamed::{BufferId, Release, Segment, StoredId};
 
 /// A group is closed at the latest with this much in it, most often with less (see [`Pace`]); a
@@ -300,6 +300,12 @@ impl Machine {
 
     pub(in crate::stream) fn clear_barrier(&mut self) {
         self.barrier = None;
+    }
+
+    /// Where the transaction committed whose messages are being read; None where they are sent
+    /// before it commits.
+    pub(in crate::stream) fn commit_lsn(&self) -> Option<Lsn> {
+        self.open.as_ref().map(|open| open.begin.commit_lsn)
     }
 
     /// Everything that committed before it was seen.

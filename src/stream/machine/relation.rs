@@ -73,6 +73,8 @@ pub(super) struct Slot {
     pub(super) shape: Shape,
     pub(super) followed: Option<Box<Followed>>,
     pub(super) route: Route,
+    /// No rows come of it: it is not taken up again.
+    is_past: bool,
     /// Position of the table in the changes with this serial number.
     pub(super) position: (u64, u32),
 }
@@ -143,11 +145,12 @@ impl Relations {
 }
 
 impl Machine {
-    /// True if the relation is bound in this shape already; it is taken up again then.
+    /// True if the relation is bound in this shape already; it is taken up again then. Whether its
+    /// columns are still those that they were is for the caller to know.
     pub(in crate::stream) fn recognise(&mut self, shape: &Shape) -> bool {
         let block = self.block;
         let relations = &mut self.relations;
-        let known = relations.slots.iter().rposition(|slot| slot.shape == *shape);
+        let known = relations.slots.iter().rposition(|slot| !slot.is_past && slot.shape == *shape);
         if let Some(at) = known {
             relations.set(block, shape.oid, at);
         }
@@ -164,7 +167,13 @@ impl Machine {
         for slot in self.relations.slots.iter_mut().filter(|slot| slot.shape.name == shape.name) {
             slot.route = route;
         }
-        self.relations.slots.push(Slot { shape, followed, route, position: (0, 0) });
+        self.relations.slots.push(Slot {
+            shape,
+            followed,
+            route,
+            is_past: false,
+            position: (0, 0),
+        });
         self.relations.set(block, oid, self.relations.slots.len() - 1);
     }
 
@@ -182,14 +191,24 @@ impl Machine {
         }
     }
 
-    /// Binds anew the relations of these names that the session knows.
+    /// Binds anew the relations of these names that the session knows. Shapes of before and those
+    /// that do not fit any more (None) are forgotten: rows of them are announced anew, or they end
+    /// the session.
     pub(in crate::stream) fn rebind<E>(
         &mut self,
         is_meant: impl Fn(&RelationName) -> bool,
-        mut bind: impl FnMut(&Shape) -> Result<(Binding, Route), E>,
+        mut bind: impl FnMut(&Shape) -> Result<Option<(Binding, Route)>, E>,
     ) -> Result<(), E> {
-        for slot in self.relations.slots.iter_mut().filter(|slot| is_meant(&slot.shape.name)) {
-            let (binding, route) = bind(&slot.shape)?;
+        let Relations { slots, current, last } = &mut self.relations;
+        let slots = slots.iter_mut().enumerate().filter(|(_, slot)| is_meant(&slot.shape.name));
+        for (at, slot) in slots {
+            let is_current = current.values().any(|one| *one == at);
+            let bound = if is_current { bind(&slot.shape)? } else { None };
+            let Some((binding, route)) = bound else {
+                slot.is_past = true;
+                current.retain(|_, one| *one != at);
+                continue;
+            };
             slot.followed = match binding {
                 Binding::Followed(followed) => Some(followed),
                 Binding::Dropped => None,
@@ -197,6 +216,7 @@ impl Machine {
             slot.route = route;
             slot.position = (0, 0);
         }
+        *last = None;
         Ok(())
     }
 

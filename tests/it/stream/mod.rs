@@ -15,6 +15,7 @@ mod oracle;
 mod overtaken;
 mod resync;
 mod schema;
+mod shapes;
 mod start;
 mod types;
 mod workload;

@@ -15,20 +15,20 @@ const SCHEMA: &str = "
     create table parts_1 partition of parts for values from ('2020-01-01') to ('2021-01-01');
     create table parts_2 partition of parts for values from ('2021-01-01') to ('2022-01-01');
     insert into parts select i, date '2020-06-01' + i * 30, 'note ' || i from generate_series(1, 15) i";
-const RULES: &str = "version: 1\n\
+pub(super) const RULES: &str = "version: 1\n\
     defaults: {detected: keep, free_text: keep, unclassified: keep}\n\
     tables:\n  \
       public.people:\n    columns:\n      id: keep\n      email: email\n      name: full_name\n      n: keep\n  \
       public.parts:\n    columns:\n      id: keep\n      at: keep\n      note: keep\n";
 
-struct Site {
-    source: Database,
-    target: Database,
-    follow: Follow,
+pub(super) struct Site {
+    pub(super) source: Database,
+    pub(super) target: Database,
+    pub(super) follow: Follow,
 }
 
 impl Site {
-    fn new(name: &str, rules: &str) -> Self {
+    pub(super) fn new(name: &str, rules: &str) -> Self {
         let cluster = servers().last().unwrap();
         let (source, target) = (database(cluster, name), database(cluster, &format!("{name}_to")));
         sql(&source, SCHEMA);
@@ -38,7 +38,7 @@ impl Site {
     }
 
     /// The names and types of the target's columns, as those of the source.
-    fn has_the_sources_columns(&self, table: &str) {
+    pub(super) fn has_the_sources_columns(&self, table: &str) {
         let query = format!(
             "select attname, format_type(atttypid, atttypmod) from pg_attribute \
              where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped order by 1"
@@ -46,12 +46,12 @@ impl Site {
         assert_eq!(query_strings(&self.target, &query), query_strings(&self.source, &query));
     }
 
-    fn verify(&self) {
+    pub(super) fn verify(&self) {
         self.follow.run("verify", &[]).expect_code(0);
     }
 
     /// How often tables were copied again.
-    fn copies(&self) -> String {
+    pub(super) fn copies(&self) -> String {
         query_value(&self.target, "select count(*) from backlot.request where kind = 'resync'")
     }
 }

@@ -1,0 +1,129 @@
+//! One look at a table of the source: is it still as the catalog showed it when that was read?
+//!
+//! A Relation message says what the columns of a table are called, not which columns they are: one
+//! that takes the name of another looks like that other. Their numbers tell them apart
+//! (`pg_attribute.attnum`, which no ALTER TABLE changes). They are asked of one table at a time and
+//! without its lock, which whoever changes it holds until its transaction ends.
+
+use super::machine::Shape;
+use crate::catalog::{Column, Table};
+use crate::pg::{ConnInfo, Error, Oid, Wire};
+
+/// A column as rows are bound to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LiveColumn {
+    number: i16,
+    name: String,
+    type_oid: Oid,
+}
+
+/// A relation as it is announced, beside what is known of its table.
+pub(super) struct View {
+    /// It was bound to other columns than the catalog shows now.
+    pub(super) is_other: bool,
+    /// See [`Seen::Changing`].
+    pub(super) is_changing: bool,
+    /// It is sent before its transaction commits.
+    pub(super) is_early: bool,
+}
+
+impl View {
+    pub(super) fn is_as_bound(&self) -> bool {
+        !self.is_other && !self.is_changing
+    }
+}
+
+/// What was seen of a table.
+pub(super) enum Seen {
+    Columns(Vec<LiveColumn>),
+    /// A transaction that has not ended has dropped, renamed or retyped some.
+    Changing,
+    /// There is no such table any more, or none yet.
+    Nothing,
+}
+
+/// Looks by a connection of its own, made when it is first needed.
+pub(super) struct Eye {
+    source: ConnInfo,
+    wire: Option<Wire>,
+}
+
+impl Eye {
+    pub(super) fn new(source: ConnInfo) -> Self {
+        Self { source, wire: None }
+    }
+
+    pub(super) fn see(&mut self, table: Oid) -> Result<Seen, Error> {
+        let wire = match &mut self.wire {
+            Some(wire) => wire,
+            none @ None => none.insert(Wire::connect(&self.source, "backlot stream look")?),
+        };
+        let (mut columns, is_changed) = read(wire, table)?;
+        if is_changed {
+            if is_locked(wire, table)? {
+                return Ok(Seen::Changing);
+            }
+            // It has ended meanwhile, or one that was rolled back has left its mark.
+            columns = read(wire, table)?.0;
+        }
+        Ok(if columns.is_empty() { Seen::Nothing } else { Seen::Columns(columns) })
+    }
+}
+
+/// The live columns, and whether a transaction that is not seen to have ended has changed one:
+/// its id is in the row's `xmax`.
+fn read(wire: &mut Wire, table: Oid) -> Result<(Vec<LiveColumn>, bool), Error> {
+    let rows = wire.simple(&format!(
+        "select a.attnum, a.atttypid, a.xmax::text <> '0', a.attname from pg_catalog.pg_attribute a \
+         where a.attrelid = {table} and a.attnum > 0 and not a.attisdropped order by a.attnum"
+    ))?;
+    let mut is_changed = false;
+    let column = |row: Vec<Option<String>>| {
+        let [number, type_oid, changed, name] =
+            <[_; 4]>::try_from(row).ok()?.map(Option::unwrap_or_default);
+        is_changed |= changed == "t";
+        Some(LiveColumn {
+            number: number.parse().ok()?,
+            name,
+            type_oid: Oid(type_oid.parse().ok()?),
+        })
+    };
+    let columns = rows.into_iter().map(column).collect::<Option<Vec<_>>>();
+    Ok((columns.ok_or(Error::Protocol("columns of another form"))?, is_changed))
+}
+
+/// True if somebody holds the lock that whoever changes the columns of a table keeps until others
+/// see what it did.
+fn is_locked(wire: &mut Wire, table: Oid) -> Result<bool, Error> {
+    let locks = wire.simple(&format!(
+        "select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database \
+         where d.datname = pg_catalog.current_database() and l.locktype = 'relation' \
+         and l.relation = {table} and l.mode = 'AccessExclusiveLock' and l.granted"
+    ))?;
+    Ok(!locks.is_empty())
+}
+
+/// The columns of a table as the catalog was read.
+pub(super) fn columns_of(table: &Table) -> Vec<LiveColumn> {
+    let column = |column: &Column| LiveColumn {
+        number: column.number,
+        name: column.name.clone(),
+        type_oid: column.type_oid,
+    };
+    table.columns.iter().map(column).collect()
+}
+
+/// True if rows of this shape are of the table as the catalog shows it: its columns in their order,
+/// without those that a publication leaves out. `is_whole`: it leaves none out.
+pub(super) fn shows(table: &Table, shape: &Shape, is_whole: bool) -> bool {
+    let mut sent = shape.columns.iter().peekable();
+    for column in &table.columns {
+        let is_sent = sent
+            .next_if(|sent| sent.name == column.name && sent.type_oid == column.type_oid)
+            .is_some();
+        if !is_sent && is_whole && column.is_copied() {
+            return false;
+        }
+    }
+    sent.next().is_none()
+}

@@ -1,0 +1,247 @@
+//! Rows of a shape that the source's catalog showed otherwise when it was read: each value goes to
+//! the column that it is of, by that column's rule.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::schema::{RULES, Site};
+use crate::support::database::{block_on, connect};
+use crate::support::{follow::FOLLOW_LIMIT, query_value, sql, wait_for};
+
+const KEPT_NAMES: &str = "select count(*) from people where name like '%corp.example'";
+
+fn ends(site: &Site, stream: crate::support::Running) {
+    stream.signal(Signal::TERM);
+    stream.wait_within(FOLLOW_LIMIT).expect_code(0);
+    site.verify();
+    // What a session takes for known, the next one must not find otherwise.
+    sql(&site.source, "update people set n = coalesce(n, 0) + 1 where id = 3");
+    site.follow.catch_up().expect_code(0);
+    site.has_the_sources_columns("people");
+    site.verify();
+}
+
+/// The session has read the source's catalog, and no row of the table.
+#[test]
+fn columns_that_swap_their_names_before_their_first_row_keep_their_rules() {
+    let site = Site::new("shape_first", &RULES.replace("name: full_name", "name: keep"));
+    let (source, target) = (&site.source, &site.target);
+    let stream = site.follow.stream(&[]);
+    sql(source, "update parts set note = 'first' where id = 1");
+    let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+    is_there("select count(*) from parts where note = 'first'");
+    sql(
+        source,
+        "alter table people rename email to between; alter table people rename name to email;
+         alter table people rename between to name; update people set n = 51 where id = 1",
+    );
+    is_there("select count(*) from people where n = 51");
+    assert_eq!(query_value(target, KEPT_NAMES), "0", "e-mails under the name of what is kept");
+    ends(&site, stream);
+    assert_eq!(query_value(target, KEPT_NAMES), "0");
+    assert_eq!(site.copies(), "0");
+}
+
+/// The last column is replaced by another of its name and type: rows look as they did before.
+#[test]
+fn a_migration_of_the_last_column_is_followed_by_a_stream_that_knows_the_table() {
+    let site = Site::new("shape_last", RULES);
+    let (source, target) = (&site.source, &site.target);
+    let stream = site.follow.stream(&[]);
+    let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+    sql(source, "update people set n = 50 where id = 1");
+    is_there("select count(*) from people where n = 50");
+    sql(
+        source,
+        "alter table people add _pgroll_new_n int; update people set _pgroll_new_n = n + 1000",
+    );
+    is_there(
+        "select count(*) from people where n = 2 and to_jsonb(people)->>'_pgroll_new_n' = '1002'",
+    );
+    sql(
+        source,
+        "alter table people drop n; alter table people rename _pgroll_new_n to n;
+         insert into people (id, email, n) values (31, 'user31@corp.example', 7)",
+    );
+    is_there("select count(*) from people where id = 31");
+    site.has_the_sources_columns("people");
+    ends(&site, stream);
+    assert_eq!(site.copies(), "0");
+}
+
+#[test]
+fn a_column_that_is_dropped_and_made_again_has_none_of_its_old_values() {
+    let site = Site::new("shape_again", RULES);
+    let (source, target) = (&site.source, &site.target);
+    let stream = site.follow.stream(&[]);
+    let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+    sql(source, "update people set n = 50 where id = 1");
+    is_there("select count(*) from people where n = 50");
+    sql(source, "alter table people drop n; alter table people add n int");
+    sql(source, "update people set n = 60 where id = 2");
+    is_there("select count(*) from people where n = 60");
+    wait_for("the others", Duration::from_mins(1), || {
+        query_value(target, "select count(*) from people where n is not null") == "1"
+    });
+    ends(&site, stream);
+}
+
+/// While it was away, both were sent, and they look alike.
+#[test]
+fn rows_of_before_and_after_a_column_was_made_again_are_told_apart_from_cron() {
+    let site = Site::new("shape_cron", RULES);
+    sql(&site.source, "update people set n = 50 where id = 1");
+    sql(&site.source, "alter table people drop n; alter table people add n int");
+    sql(&site.source, "update people set n = 60 where id = 2");
+    site.follow.catch_up().expect_code(0);
+    assert_eq!(query_value(&site.target, "select count(*) from people where n is not null"), "1");
+    site.verify();
+}
+
+/// The catalog shows the names of after, the target has those of before.
+#[test]
+fn rows_of_before_a_swap_keep_their_rules_from_cron() {
+    let site = Site::new("shape_before", &RULES.replace("name: full_name", "name: keep"));
+    sql(&site.source, "insert into people values (40, 'user40@corp.example', 'Name 40', 40)");
+    sql(
+        &site.source,
+        "alter table people rename email to between; alter table people rename name to email;
+         alter table people rename between to name",
+    );
+    sql(&site.source, "insert into people values (41, 'user41@corp.example', 'Name 41', 41)");
+    site.follow.catch_up().expect_code(0);
+    site.has_the_sources_columns("people");
+    let raw =
+        "select count(*) from people where name like '%corp.example' or email like '%corp.example'";
+    assert_eq!(query_value(&site.target, raw), "0");
+    site.verify();
+}
+
+/// Rows of the old shape have been sent, and the table has to be copied.
+#[test]
+fn a_running_stream_copies_a_table_again_whose_rows_changed_with_it() {
+    for change in [
+        "alter table people add level int not null default 5",
+        "alter table people alter n type numeric(20,2)",
+        "begin; update people set n = 1; alter table people rename name to remark; update people set n = 2; commit",
+    ] {
+        let site = Site::new("shape_copied", RULES);
+        let (source, target) = (&site.source, &site.target);
+        let stream = site.follow.stream(&[]);
+        let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+        sql(source, "update people set n = 50 where id = 1");
+        is_there("select count(*) from people where n = 50");
+        sql(source, change);
+        sql(source, "update people set n = 60 where id = 1");
+        is_there("select count(*) from people where n = 60");
+        let state = "select count(*) from backlot.stream_table where relation = 'public.people' and state = 'streaming'";
+        is_there(state);
+        assert_eq!(site.copies(), "1", "{change}");
+        ends(&site, stream);
+    }
+}
+
+/// The copy is done and waits for its place when the source's table changes once more.
+#[test]
+fn a_table_that_changes_while_it_is_copied_is_copied_once_more() {
+    let site = Site::new("shape_while", RULES);
+    let (source, target) = (&site.source, &site.target);
+    let stream = site.follow.stream(&[]);
+    let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+    sql(source, "update people set n = 50 where id = 1");
+    is_there("select count(*) from people where n = 50");
+    let url = target.url.clone();
+    let reader = block_on(async move {
+        let client = connect(&url).await.unwrap();
+        client.batch_execute("begin; lock table people in share mode").await.unwrap();
+        client
+    });
+    sql(
+        target,
+        "insert into backlot.request (kind, arguments) values ('resync', '{\"tables\": [\"public.people\"]}')",
+    );
+    is_there("select count(*) from pg_locks where relation = 'people'::regclass and not granted");
+    sql(
+        source,
+        "alter table people add remark text; update people set remark = 'words' where id = 1",
+    );
+    sql(source, "update parts set note = 'behind it' where id = 1");
+    is_there("select count(*) from parts where note = 'behind it'");
+    block_on(async move { reader.batch_execute("rollback").await.unwrap() });
+    is_there("select count(*) from backlot.request where state = 'done'");
+    is_there(
+        "select count(*) from backlot.stream_table where relation = 'public.people' and state = 'streaming'",
+    );
+    assert_eq!(query_value(target, "select count(*) from people where remark is not null"), "1");
+    ends(&site, stream);
+}
+
+/// A transaction that is sent before it commits shows what the source's catalog does not yet.
+#[test]
+fn a_change_that_is_sent_before_it_commits_loses_no_value() {
+    for change in [
+        "alter table people add remark text",
+        "alter table people drop name; alter table people add remark text",
+        "alter table people rename name to remark",
+        "alter table people alter n type bigint, add remark text",
+    ] {
+        let site = Site::new("shape_early", RULES);
+        let (source, target) = (&site.source, &site.target);
+        // A transaction of this size is sent before it commits.
+        let small =
+            format!("alter database {} set logical_decoding_work_mem = '64kB'", source.name);
+        sql(source, &small);
+        let stream = site.follow.stream(&[]);
+        let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
+        sql(source, "update people set n = 50 where id = 1");
+        is_there("select count(*) from people where n = 50");
+        let url = source.url.clone();
+        let fill = "insert into people (id, email, remark, n) \
+             select i, 'user' || i || '@corp.example', 'remark ' || i, i from generate_series(1000, 9000) i";
+        let statements = format!("begin; {change}; {fill}");
+        let open = block_on(async move {
+            let client = connect(&url).await.unwrap();
+            client.batch_execute(&statements).await.unwrap();
+            client
+        });
+        // Either the catalog is waited for, or the table is given up for a copy.
+        let is_waiting =
+            "select count(*) > 0 from pg_locks where relation = 'people'::regclass and not granted";
+        let state = "select state from backlot.stream_table where relation = 'public.people'";
+        wait_for("it is read", FOLLOW_LIMIT, || {
+            query_value(source, is_waiting) == "t" || query_value(target, state) != "streaming"
+        });
+        eprintln!(
+            "DEBUG {}",
+            query_value(
+                source,
+                "select coalesce(string_agg(application_name || ': ' || left(query, 300) || (now() - query_start)::text, '; '), '-') from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            )
+        );
+        block_on(async move { open.batch_execute("commit").await.unwrap() });
+        wait_for("the rows", FOLLOW_LIMIT, || {
+            query_value(target, "select count(*) from people") == "8021"
+        });
+        wait_for("the table is followed", FOLLOW_LIMIT, || {
+            query_value(target, state) == "streaming"
+        });
+        eprintln!(
+            "DEBUG {change}: copies {}, remarks {}",
+            site.copies(),
+            query_value(
+                target,
+                "select count(*) from people where to_jsonb(people) ? 'remark' and to_jsonb(people)->>'remark' is not null"
+            )
+        );
+        ends(&site, stream);
+        eprintln!(
+            "DEBUG {change}: copies {}, remarks {}",
+            site.copies(),
+            query_value(
+                target,
+                "select count(*) from people where to_jsonb(people) ? 'remark' and to_jsonb(people)->>'remark' is not null"
+            )
+        );
+    }
+}
