@@ -439,6 +439,10 @@ fn range_code(error: &RangeError) -> (Code, Option<String>) {
         RangeError::Source(error) => of(error, Side::Source),
         RangeError::Target(error) => of(error, Side::Target),
         RangeError::Mask(_) => (Code::Internal, Some("choose another rule for the column".into())),
+        RangeError::Reshaped => (
+            Code::Conflict,
+            Some("use --restart to drop the unfinished clone and begin anew".into()),
+        ),
         RangeError::AlreadyDone | RangeError::Interrupted => {
             (Code::Interrupted, Some(AGAIN.into()))
         }

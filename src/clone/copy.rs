@@ -93,6 +93,7 @@ fn run_lane(work: &Work<'_>) {
                     source @ (RangeError::Source(_)
                     | RangeError::Target(_)
                     | RangeError::Mask(_)
+                    | RangeError::Reshaped
                     | RangeError::AlreadyDone) => {
                         CloneError::Range { relation: range.relation.clone(), source }
                     }
@@ -129,7 +130,7 @@ fn attempt<'w>(
                         error.retry() != Retry::Never
                     }
                     RangeError::AlreadyDone => true,
-                    RangeError::Mask(_) | RangeError::Interrupted => false,
+                    RangeError::Mask(_) | RangeError::Reshaped | RangeError::Interrupted => false,
                 };
                 if !may_pass || attempt == ATTEMPTS || work.phase.abort.is_fired() {
                     return Err(error);
@@ -184,6 +185,7 @@ fn try_range<'w>(
         source: &job.source,
         target: &job.target,
         columns: &job.columns,
+        identity: (job.oid, &job.numbers),
         range: BlockRange { first: range.first_block, last: range.last_block },
         filter: job.filter.as_deref(),
         format: job.format,

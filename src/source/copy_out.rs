@@ -1,7 +1,8 @@
 //! COPY out of one relation, or of a range of its blocks.
 
 use crate::catalog::RelationName;
-use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Ident, Literal, Wire};
+use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Ident, Literal, Oid, Wire};
+use std::collections::HashSet;
 
 /// Blocks `first..last` of a heap; `None` is the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct BlockRange {
 /// A data-path connection inside the clone's snapshot.
 pub struct CopyOut {
     wire: Wire,
+    /// Tables whose lock it has, and whose columns are what they are until it ends.
+    held: HashSet<Oid>,
 }
 
 impl CopyOut {
@@ -20,11 +23,42 @@ impl CopyOut {
         let mut wire = Wire::connect(info, "backlot copy out")?;
         wire.simple("begin isolation level repeatable read, read only")?;
         wire.simple(&format!("set transaction snapshot {}", Literal(snapshot_name)))?;
-        Ok(Self { wire })
+        Ok(Self { wire, held: HashSet::new() })
     }
 
     pub fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// Takes the table's lock, in ACCESS SHARE mode, which COPY takes anyway. False if it is not this
+    /// table, or its columns of these numbers (`pg_attribute.attnum`) have other names by now: COPY
+    /// finds columns by the catalog of the moment, whatever its snapshot shows.
+    pub fn hold(
+        &mut self,
+        relation: &RelationName,
+        (table, numbers): (Oid, &[i16]),
+        columns: &[String],
+    ) -> Result<bool, Error> {
+        if self.held.contains(&table) || numbers.is_empty() {
+            return Ok(true);
+        }
+        let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // The function reads the catalog as COPY does; a query would read it in the snapshot.
+        let names = self.wire.simple(&format!(
+            "lock table only {} in access share mode; \
+             select (pg_catalog.pg_identify_object_as_address(\
+             'pg_catalog.pg_class'::pg_catalog.regclass, {}, one.number)).object_names[3] \
+             from pg_catalog.unnest('{{{}}}'::int4[]) with ordinality one (number, at) order by one.at",
+            relation.sql(),
+            table,
+            numbers.join(",")
+        ))?;
+        let names = names.iter().map(|row| row.first().and_then(Option::as_ref));
+        let is_as_planned = names.eq(columns.iter().map(Some));
+        if is_as_planned {
+            self.held.insert(table);
+        }
+        Ok(is_as_planned)
     }
 
     /// Starts the COPY of `columns` (always named: `*` would include generated columns).

@@ -121,7 +121,7 @@ impl StreamError {
             | Self::Spill(_)
             | Self::Thread(_)
             // Only a range with a journal can be done already; a resync has none.
-            | Self::Copy(RangeError::Mask(_) | RangeError::AlreadyDone)
+            | Self::Copy(RangeError::Mask(_) | RangeError::Reshaped | RangeError::AlreadyDone)
             | Self::Resync(_)
             | Self::Overtaken(_)
             | Self::Reshaped(_)

@@ -21,7 +21,7 @@ use crate::sink::apply::{TargetTable, load_target};
 use crate::source::BlockRange;
 use crate::source::publication::Listed;
 use crate::state::known_columns;
-use crate::table_sync::{Abort, Counters, Lane, RangeJob, table_mask, unkeyed};
+use crate::table_sync::{Abort, Counters, Lane, RangeError, RangeJob, table_mask, unkeyed};
 use crate::transform::TableMask;
 use crate::transform::plan::TablePlan;
 use std::error::Error as _;
@@ -409,18 +409,26 @@ impl Copied<'_> {
         let mask: TableMask =
             table_mask(self.plan, self.table, self.positions, key).map_err(StreamError::Config)?;
         let columns = self.positions.iter().filter_map(|at| self.table.columns.get(*at));
+        let numbers = columns.clone().map(|column| column.number).collect::<Vec<_>>();
         let has_binary = columns.clone().all(|column| column.has_binary);
         let result = lane.copy(&RangeJob {
             journal: None,
             source: &self.table.name,
             target: self.staging,
             columns: self.columns,
+            identity: (self.table.oid, &numbers),
             range: BlockRange { first: 0, last: None },
             filter: self.plan.filter.as_deref(),
             format: if has_binary { Format::Binary } else { Format::Text },
             mask: &mask,
             counters: &Counters::default(),
         });
-        result.map(|result| result.rows).map_err(StreamError::Copy)
+        result.map(|result| result.rows).map_err(|error| {
+            if matches!(error, RangeError::Reshaped) {
+                StreamError::Reshaped(error.to_string())
+            } else {
+                StreamError::Copy(error)
+            }
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! From the bound plan to what the lanes need: one mask per table.
 
 use crate::catalog::{Catalog, Column, RelationKind, RelationName, Table, TableId};
-use crate::pg::{Format, Kind};
+use crate::pg::{Format, Kind, Oid};
 use crate::transform::key::RootKey;
 use crate::transform::op::Op;
 use crate::transform::plan::{ColumnPlan, Plan, TableAction, TablePlan};
@@ -16,6 +16,10 @@ pub struct TableJob {
     /// The relation that is written.
     pub target: RelationName,
     pub columns: Vec<String>,
+    /// The source's.
+    pub oid: Oid,
+    /// `pg_attribute.attnum` of each column.
+    pub numbers: Vec<i16>,
     pub format: Format,
     pub filter: Option<String>,
     pub mask: TableMask,
@@ -65,6 +69,8 @@ fn job(
         source: table.name.clone(),
         target: routed_target(plan, table, catalog),
         columns: table.copied_columns().map(|(_, column)| column.name.clone()).collect(),
+        oid: table.oid,
+        numbers: table.copied_columns().map(|(_, column)| column.number).collect(),
         format: format.filter(|format| *format == Format::Text).unwrap_or(natural),
         filter: plan.filter.clone(),
         mask,

@@ -8,7 +8,7 @@
 //! by a channel (`replication.md`, 1.4). Memory is bounded by buffers, whatever the table.
 
 use crate::catalog::RelationName;
-use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Interrupt};
+use crate::pg::{Buffer, Chunk, ConnInfo, Error, Format, Interrupt, Oid};
 use crate::sink::CopyIn;
 use crate::source::{BlockRange, CopyOut};
 use crate::state::{ALREADY_DONE, RangeId, range_done_statement, range_result_query};
@@ -29,6 +29,8 @@ pub struct RangeJob<'j> {
     /// The relation to write: the partition root if a rule may move rows between partitions.
     pub target: &'j RelationName,
     pub columns: &'j [String],
+    /// The source's, and `pg_attribute.attnum` of each column.
+    pub identity: (Oid, &'j [i16]),
     pub range: BlockRange,
     pub filter: Option<&'j str>,
     pub format: Format,
@@ -61,6 +63,11 @@ pub enum RangeError {
     Target(#[source] Error),
     #[error("mask a row")]
     Mask(#[source] StageError),
+    /// A column that takes the name of another would be masked by that one's rule.
+    #[error(
+        "its columns are not those that were planned: the source's table was altered meanwhile"
+    )]
+    Reshaped,
     /// Another transaction has committed the range: an earlier attempt's, whose answer was lost.
     #[error("the range is done already")]
     AlreadyDone,
@@ -154,6 +161,10 @@ impl<'a> Lane<'a> {
     }
 
     fn transfer(&mut self, job: &RangeJob<'_>) -> Result<RangeResult, RangeError> {
+        let held = self.out.hold(job.source, job.identity, job.columns);
+        if !held.map_err(RangeError::Source)? {
+            return Err(RangeError::Reshaped);
+        }
         self.out
             .start(job.source, job.columns, job.range, job.filter, job.format)
             .map_err(RangeError::Source)?;

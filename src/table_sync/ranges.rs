@@ -56,6 +56,8 @@ mod tests {
             source: RelationName::new("s", name),
             target: RelationName::new("s", name),
             columns: Vec::new(),
+            oid: crate::pg::Oid(1),
+            numbers: Vec::new(),
             format: Format::Binary,
             filter: None,
             mask: TableMask::new(Vec::new()),
