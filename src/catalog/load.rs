@@ -6,7 +6,7 @@ use crate::catalog::{
     Sequence, Table,
 };
 use crate::pg::{Error, Oid, Session};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tokio_postgres::Row;
 
 const USER_TABLES: &str = include_str!("sql/user_tables.sql");
@@ -41,12 +41,20 @@ pub async fn load(session: &Session) -> Result<Catalog, Error> {
     Ok(Catalog { tables, foreign_keys, sequences })
 }
 
-/// The tables that [`load`] has, by name, and whether each is a partition.
-pub async fn table_names(session: &Session) -> Result<HashSet<(RelationName, bool)>, Error> {
+/// A table without anything of it.
+pub struct TableName {
+    pub oid: Oid,
+    pub name: RelationName,
+    pub is_partition: bool,
+}
+
+/// The tables that [`load`] has.
+pub async fn table_names(session: &Session) -> Result<Vec<TableName>, Error> {
     let rows = session.query(USER_TABLES, &[]).await?;
-    let name = |row: &Row| {
-        let name = RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));
-        (name, row.get("is_partition"))
+    let name = |row: &Row| TableName {
+        oid: Oid(row.get("oid")),
+        name: RelationName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")),
+        is_partition: row.get("is_partition"),
     };
     Ok(rows.iter().map(name).collect())
 }

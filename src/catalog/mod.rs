@@ -10,7 +10,7 @@ mod model;
 mod types;
 
 pub use filenode::Filenodes;
-pub use load::{load, table_names};
+pub use load::{TableName, load, table_names};
 pub use model::{
     Catalog, Column, ColumnRef, ForeignKey, Generated, Index, KnownColumn, KnownColumns,
     Partitioning, RelationKind, RelationName, Sequence, Table, TableId,

@@ -241,6 +241,16 @@ impl Table {
         known.collect()
     }
 
+    /// What a target has, where this table has taken the place of another: columns go by their
+    /// names. Those that this one does not have get numbers that no column has.
+    pub fn renumbered(&self, known: &[KnownColumn]) -> Vec<KnownColumn> {
+        let column = |(known, lost): (&KnownColumn, i16)| {
+            let number = self.column(&known.name).map_or(lost, |(_, column)| column.number);
+            KnownColumn { number, ..known.clone() }
+        };
+        known.iter().zip((i16::MIN..0).rev()).map(column).collect()
+    }
+
     pub fn copied_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
         self.columns.iter().enumerate().filter(|(_, column)| column.is_copied())
     }

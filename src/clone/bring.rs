@@ -14,6 +14,7 @@ use crate::source::publication::{
 use crate::state::{StreamRecord, known_columns, known_statements};
 use crate::transform::plan::is_selected;
 use crate::transform::spec::{NewColumnPolicy, parse};
+use std::collections::HashSet;
 
 const THERE: &str = "select pg_catalog.to_regclass($1::text) is not null";
 const ADD_PUBLICATIONS: &str = "update backlot.stream set publications = \
@@ -38,6 +39,8 @@ pub struct Bring {
     record: StreamRecord,
     catalog: Catalog,
     tables: Vec<TableId>,
+    /// Of which the stream has known.
+    known: HashSet<RelationName>,
 }
 
 impl Bring {
@@ -58,31 +61,41 @@ impl Bring {
             return Ok(None);
         };
         let known = known_columns(&target).await.map_err(failed())?;
-        let unknown = tables.iter().filter(|name| !known.contains_key(*name)).collect::<Vec<_>>();
-        if known.is_empty() || unknown.is_empty() {
+        if known.is_empty() {
             return Ok(None);
         }
         let source = connect(source, Side::Source).await?;
         let failed = || CloneError::query("read the source's catalog");
         let catalog = catalog::load(&source).await.map_err(failed())?;
+        let listed = Listed::read(&source, &record.publications).await;
+        let listed = listed.map_err(CloneError::query("read the publications"))?;
         let spec =
             parse(&record.config, "the stream's transforms.yaml").map_err(CloneError::Config)?;
-        let new = |name: &&RelationName| {
-            let id = catalog.find(name).filter(|id| catalog.partition_root(*id) == *id)?;
-            is_selected(&spec, name).then_some(id)
+        // One that is known and that no publication has took the place of the one that had been.
+        let is_missing = |id: TableId| {
+            !known.contains_key(&catalog.table(id).name) || !listed.has(&names(&catalog, id))
         };
-        let tables = unknown.iter().filter_map(new).collect::<Vec<_>>();
-        let Some(first) = tables.first() else { return Ok(None) };
+        let new = |name: &RelationName| {
+            let id = catalog.find(name).filter(|id| catalog.partition_root(*id) == *id)?;
+            (is_selected(&spec, name) && is_missing(id)).then_some(id)
+        };
+        let tables = tables.iter().filter_map(new).collect::<Vec<_>>();
+        let unknown = |id: &&TableId| !known.contains_key(&catalog.table(**id).name);
+        let first = tables.iter().find(unknown);
+        if tables.is_empty() {
+            return Ok(None);
+        }
         let policy = match spec.defaults.new_column {
             NewColumnPolicy::Detect => None,
             NewColumnPolicy::Null => Some("null"),
             NewColumnPolicy::StopTable => Some("stop_table"),
         };
-        if let Some(policy) = policy {
+        if let (Some(policy), Some(first)) = (policy, first) {
             let table = catalog.table(*first).name.clone();
             return Err(BringError::Closed { table, policy }.into());
         }
-        Ok(Some(Self { source, target, servers, record, catalog, tables }))
+        let known = known.into_keys().collect();
+        Ok(Some(Self { source, target, servers, record, catalog, tables, known }))
     }
 
     /// Publishes the tables, makes them on the target, and notes that the stream knows them. Killed
@@ -101,11 +114,9 @@ impl Bring {
         for id in &self.tables {
             self.make(*id, tools).await?;
         }
-        let known = |id: &TableId| {
-            let table = self.catalog.table(*id);
-            known_statements(&table.name, &new_columns(table))
-        };
-        let known = self.tables.iter().flat_map(known);
+        let known = |table: &Table| known_statements(&table.name, &new_columns(table));
+        let new = self.tables.iter().map(|id| self.catalog.table(*id));
+        let known = new.filter(|table| !self.known.contains(&table.name)).flat_map(known);
         // Until they are copied, whoever is killed meanwhile.
         let family = self.tables.iter().flat_map(|id| self.family(*id));
         let stale = family.map(|id| {
@@ -121,14 +132,12 @@ impl Bring {
         Ok(self.tables.iter().map(|id| self.catalog.table(*id).name.clone()).collect())
     }
 
-    /// The table and its partitions.
     fn family(&self, id: TableId) -> Vec<TableId> {
-        let is_in = |one: &TableId| self.catalog.partition_root(*one) == id;
-        self.catalog.iter().map(|(id, _)| id).filter(is_in).collect()
+        family(&self.catalog, id)
     }
 
     fn names(&self, id: TableId) -> Vec<RelationName> {
-        self.family(id).into_iter().map(|one| self.catalog.table(one).name.clone()).collect()
+        names(&self.catalog, id)
     }
 
     async fn publish(&self) -> Result<(), CloneError> {
@@ -175,6 +184,16 @@ impl Bring {
         let (source, target) = &self.servers;
         carry_tables((source, target), tools, &self.names(id)).await
     }
+}
+
+/// The table and its partitions.
+fn family(catalog: &Catalog, id: TableId) -> Vec<TableId> {
+    let is_in = |one: &TableId| catalog.partition_root(*one) == id;
+    catalog.iter().map(|(id, _)| id).filter(is_in).collect()
+}
+
+fn names(catalog: &Catalog, id: TableId) -> Vec<RelationName> {
+    family(catalog, id).into_iter().map(|one| catalog.table(one).name.clone()).collect()
 }
 
 /// All of them came later: none is decided by a rule of the configuration.

@@ -9,6 +9,7 @@ mod overview;
 pub mod roll;
 mod stream;
 mod stream_columns;
+mod stream_sources;
 
 pub(crate) use journal::{ALREADY_DONE, range_done_statement, range_result_query};
 pub use journal::{Fingerprint, Journal, Phase, PlannedRange, RangeId, Run, RunSlot};
@@ -19,3 +20,4 @@ pub use stream::{
     StreamRecord, StreamTable, ask_to_stop, create_stream_state, write_stream_tables,
 };
 pub use stream_columns::{known_columns, known_statements};
+pub use stream_sources::{source_oids, source_statement};

@@ -134,7 +134,7 @@ impl StreamRecord {
         session
             .execute_all(
                 "truncate backlot.stream, backlot.checkpoint, backlot.stream_table, backlot.stream_column, \
-                 backlot.quarantine, backlot.quarantine_part, backlot.request",
+                 backlot.stream_source, backlot.quarantine, backlot.quarantine_part, backlot.request",
             )
             .await
     }

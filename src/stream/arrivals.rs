@@ -10,11 +10,11 @@ use super::evolve::{alter, cause, executor};
 use super::note::{first_state_statement, state_statement};
 use super::rules::Rules;
 use super::status::{Status, TableState};
-use crate::catalog::{RelationName, table_names};
+use crate::catalog::{RelationName, TableName, table_names};
 use crate::ddl::ExecuteError;
-use crate::pg::{ConnInfo, Error, Session};
+use crate::pg::{ConnInfo, Error, Oid, Session};
 use crate::source::publication::Listed;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio_postgres::Row;
 
 const PARTITIONS: &str = include_str!("sql/partitions.sql");
@@ -24,6 +24,9 @@ const STALE: &str = "select relation from backlot.stream_table where state = 'st
 
 /// Why a table is not followed.
 pub(super) const LATER: &str = "it came after the clone";
+
+/// Why nothing of a table comes any more.
+pub(super) const UNLISTED: &str = "no publication of the stream has it";
 
 /// Why only INSERT and TRUNCATE of a table are followed.
 pub(super) const NO_IDENTITY: &str = "it has no replica identity";
@@ -170,10 +173,20 @@ pub(super) fn say_later(table: &RelationName, status: &Status) {
     });
 }
 
+pub(super) fn say_unlisted(table: &RelationName, status: &Status) {
+    tracing::warn!(%table, "a table is not followed any more");
+    status.note(format!(
+        "{table} is not followed any more: {UNLISTED} (has another table taken its place?); \
+         `backlot clone resync {table}`, with the source's URL, brings it"
+    ));
+}
+
 /// Looks for new tables while the stream runs.
 pub(super) struct Lookout {
     /// By name, and whether it is a partition.
     seen: HashSet<(RelationName, bool)>,
+    /// Which tables the followed ones are.
+    followed: HashMap<RelationName, Oid>,
 }
 
 /// What has come since the last look.
@@ -181,15 +194,16 @@ pub(super) struct Sighted {
     /// Tables that are not followed.
     pub(super) later: Vec<RelationName>,
     /// A partition has to be copied, because it was attached with rows or because rows of it were
-    /// passed over: that needs another session.
-    pub(super) has_attached: bool,
+    /// passed over, or another table has taken the place of one: that needs another session.
+    pub(super) needs_session: bool,
 }
 
 impl Lookout {
     pub(super) fn new(rules: &Rules) -> Self {
         let seen = rules.catalog.iter();
         let seen = seen.map(|(_, table)| (table.name.clone(), table.partitioning.is_partition));
-        Self { seen: seen.collect() }
+        let followed = rules.followed().map(|(table, _)| (table.name.clone(), table.oid));
+        Self { seen: seen.collect(), followed: followed.collect() }
     }
 
     pub(super) async fn look(
@@ -200,13 +214,16 @@ impl Lookout {
     ) -> Result<Sighted, StreamError> {
         let now = table_names(&begun.source).await;
         let now = now.map_err(StreamError::source("look for new tables"))?;
-        let new = now.into_iter().filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
+        let is_other =
+            |one: &TableName| self.followed.get(&one.name).is_some_and(|oid| *oid != one.oid);
+        let mut needs_session = now.iter().any(is_other);
+        let new = now.into_iter().map(|one| (one.name, one.is_partition));
+        let new = new.filter(|one| !self.seen.contains(one)).collect::<Vec<_>>();
         let is_later = |name: &RelationName| begun.rules.selects(name);
         let later = new.iter().filter(|(name, is_partition)| !is_partition && is_later(name));
         let later = later.map(|(name, _)| name.clone()).collect();
         let wanted = new.iter().filter(|(_, is_partition)| *is_partition);
         let wanted = wanted.map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let mut has_attached = false;
         if !wanted.is_empty() {
             let partitions = describe(&begun.source, &wanted).await?;
             let of_ours = |one: &&Partition| {
@@ -224,7 +241,7 @@ impl Lookout {
             let is_passed_over =
                 |name: &RelationName| !there.contains(name) && stale.contains(&name.to_string());
             let is_whole = |one: &&&Partition| one.is_born && !is_passed_over(&one.name);
-            has_attached = !ours.iter().all(|one| is_whole(&one));
+            needs_session |= !ours.iter().all(|one| is_whole(&one));
             let born = ours.iter().filter(is_whole).map(|one| one.name.clone());
             let born = born.filter(|name| !there.contains(name)).collect::<Vec<_>>();
             let source = &begun.source;
@@ -236,7 +253,7 @@ impl Lookout {
             maker.make(&born, &HashSet::new()).await?;
         }
         self.seen
-            .extend(new.into_iter().filter(|(_, is_partition)| !is_partition || !has_attached));
-        Ok(Sighted { later, has_attached })
+            .extend(new.into_iter().filter(|(_, is_partition)| !is_partition || !needs_session));
+        Ok(Sighted { later, needs_session })
     }
 }

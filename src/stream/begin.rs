@@ -1,6 +1,6 @@
 //! Before a session: is everything as the stream left it?
 
-use super::arrivals::{LATER, Maker, State, say_later, to_copy};
+use super::arrivals::{LATER, Maker, State, UNLISTED, say_later, say_unlisted, to_copy};
 use super::error::StreamError;
 use super::fit::check_identity;
 use super::note::{forget_statement, state_statement};
@@ -10,11 +10,14 @@ use super::run::NAME;
 use super::slot::{self, Reading};
 use super::status::{Status, TableState};
 use crate::catalog::{RelationKind, RelationName};
-use crate::pg::{ConnInfo, Error, Lsn, Session};
+use crate::pg::{ConnInfo, Error, Lsn, Oid, Session};
 use crate::sink::apply::Applier;
 use crate::source::WalReader;
 use crate::source::publication::Listed;
-use crate::state::{Journal, StreamRecord, create_stream_state, known_columns, known_statements};
+use crate::state::{
+    Journal, StreamRecord, create_stream_state, known_columns, known_statements, source_oids,
+    source_statement,
+};
 use crate::table_sync::routed_target;
 use crate::transform::key::RootKey;
 use crate::transform::op;
@@ -50,6 +53,7 @@ const POSITIONS: &str = "select case when pg_catalog.pg_is_in_recovery() then pg
 const PAGE_HEADER_BYTES: u64 = 40;
 /// A backend lives on for a moment after its client has ended, for longer on a busy machine.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const REPLACED: &str = "another table has taken its place on the source";
 /// `wal_writer_delay` is 200 ms.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -185,6 +189,8 @@ impl OfTarget {
 /// What the target holds of the tables.
 struct Stored {
     states: BTreeMap<String, (TableState, Option<String>, String)>,
+    /// Which tables of the source they are.
+    sources: BTreeMap<String, Oid>,
     quarantined: u64,
     /// Names of the columns of the target's tables, without those that it computes.
     columns: HashMap<RelationName, HashSet<String>>,
@@ -207,8 +213,10 @@ impl Stored {
             let name = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
             (name, row.get::<_, Vec<String>>(2).into_iter().collect())
         };
+        let failed = StreamError::target("read which tables are followed");
         Ok(Self {
             states: states.iter().map(state).collect(),
+            sources: source_oids(target).await.map_err(failed)?,
             quarantined: u64::try_from(quarantined.get::<_, i64>(0)).unwrap_or(0),
             columns: columns.iter().map(table).collect(),
         })
@@ -264,6 +272,38 @@ impl Begun {
             }
         }
         Ok(())
+    }
+
+    /// Tables of the source that others have taken the place of, and statements that write down
+    /// which ones they are now. What is known of their columns goes by the names from here on.
+    fn replaced(
+        &mut self,
+        sources: &BTreeMap<String, Oid>,
+    ) -> Result<(HashSet<RelationName>, String), StreamError> {
+        let (mut replaced, mut renumbered) = (HashSet::new(), BTreeMap::new());
+        let mut now = BTreeMap::new();
+        for (table, _) in self.rules.followed() {
+            let Some(root) = self.rules.root(&table.name) else { continue };
+            for one in [table, root] {
+                match sources.get(&one.name.to_string()) {
+                    Some(oid) if *oid == one.oid => continue,
+                    Some(_) => {
+                        replaced.insert(table.name.clone());
+                        if let Some(known) = self.rules.known.get(&one.name) {
+                            renumbered.insert(one.name.clone(), one.renumbered(known));
+                        }
+                    }
+                    None => {}
+                }
+                now.insert(one.name.clone(), one.oid);
+            }
+        }
+        let known = renumbered.iter().flat_map(|(name, known)| known_statements(name, known));
+        let writes = known.chain(source_statement(&now)).map(|sql| sql + ";").collect();
+        if !renumbered.is_empty() {
+            self.rules = Arc::new(self.rules.knowing(renumbered)?);
+        }
+        Ok((replaced, writes))
     }
 
     /// Statements that write down what the target has of tables of which that is not known yet.
@@ -352,9 +392,10 @@ impl Begun {
         target: &ConnInfo,
         status: &Status,
     ) -> Result<(), StreamError> {
-        let Stored { states: stored, quarantined, mut columns } = stored;
+        let Stored { states: stored, sources, quarantined, mut columns } = stored;
         status.set_quarantined(quarantined);
-        let mut writes = self.know_columns(&columns)?;
+        let (replaced, mut writes) = self.replaced(&sources)?;
+        writes += &self.know_columns(&columns)?;
         let new = self.rules.followed().map(|(table, _)| &table.name);
         let new = new.filter(|name| !stored.contains_key(&name.to_string())).cloned();
         let new = new.collect::<Vec<_>>();
@@ -387,6 +428,17 @@ impl Begun {
             let (state, reason) = match (arrived.remove(&table.name), known) {
                 (Some(arrived), _) => arrived,
                 (None, None) => (TableState::Stale, Some(LATER.to_owned())),
+                (None, Some((TableState::Streaming | TableState::InsertOnly, _, _)))
+                    if !self.listed.has(&self.rules.with_parents(&table.name)) =>
+                {
+                    say_unlisted(&table.name, status);
+                    (TableState::Stale, Some(UNLISTED.to_owned()))
+                }
+                (None, Some((TableState::Streaming | TableState::InsertOnly, _, _)))
+                    if replaced.contains(&table.name) =>
+                {
+                    (TableState::Resyncing, Some(REPLACED.to_owned()))
+                }
                 (None, Some((TableState::Streaming | TableState::InsertOnly, _, old)))
                     if !old.is_empty() && *old != hash =>
                 {

@@ -12,7 +12,7 @@ use super::fit::{
     BadIdentity, Step, Unfit, check_identity, difference, leaf_count, mask, rules_of,
     sent_identity, step,
 };
-use super::look::{Eye, LiveColumn, Seen, View, columns_of, shows};
+use super::look::{Eye, LiveColumn, Seen, Standing, View, columns_of, shows};
 use super::machine::{Binding, BufferId, Followed, Route, Shape};
 use super::note::{hash_statement, resync_statement, state_statement};
 use super::order::Unit;
@@ -129,19 +129,24 @@ impl Binder {
         shape: &Shape,
         commit_lsn: Option<Lsn>,
     ) -> Result<View, BindError> {
-        let mut is_changing = false;
+        let is_early = commit_lsn.is_none();
         if commit_lsn.is_none_or(|lsn| lsn >= self.rules.read_at) {
             match self.eye.see(shape.oid).map_err(BindError::Source)? {
                 Seen::Columns(seen) if self.columns(shape).as_ref() != Some(&seen) => {
+                    let before = Arc::clone(&self.rules);
                     self.reload(shape)?;
+                    if self.rules.replaces_tables_of(&before) {
+                        return Ok(View { table: Standing::Replaced, is_early });
+                    }
                 }
                 Seen::Columns(_) | Seen::Nothing => {}
-                Seen::Changing => is_changing = true,
+                Seen::Changing => return Ok(View { table: Standing::Changing, is_early }),
             }
         }
         let bound = self.bound.get(&shape.name);
         let is_other = bound.is_some_and(|bound| self.columns(shape).as_ref() != Some(bound));
-        Ok(View { is_other, is_changing, is_early: commit_lsn.is_none() })
+        let table = if is_other { Standing::Other } else { Standing::Same };
+        Ok(View { table, is_early })
     }
 
     /// As the catalog was read.
@@ -157,8 +162,8 @@ impl Binder {
         view: &View,
     ) -> Result<(Binding, Route), BindError> {
         let found = self.rules.find(&shape.name);
-        let is_clear =
-            !view.is_changing && found.is_some_and(|(table, _)| shows(table, shape, false));
+        let is_clear = view.table != Standing::Changing
+            && found.is_some_and(|(table, _)| shows(table, shape, false));
         match self.try_bind(shape)? {
             // By whose rules its rows would be masked is not known: they are not even held.
             Ok((_, Route::Skip)) if !is_clear => Ok((Binding::Dropped, Route::Skip)),

@@ -170,7 +170,7 @@ impl Side<'_> {
             written.map_err(StreamError::target("write the tables' states"))?;
         }
         // A copy that runs is not begun anew for it.
-        if sighted.has_attached && *self.pending.borrow() == Some(0) {
+        if sighted.needs_session && *self.pending.borrow() == Some(0) {
             drop(self.orders.send(Order::Anew));
         }
         Ok(())

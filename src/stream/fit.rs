@@ -5,7 +5,7 @@
 
 use super::error::StreamError;
 use super::evolve::Evolution;
-use super::look::{View, shows};
+use super::look::{Standing, View, shows};
 use super::machine::Shape;
 use super::rules::Rules;
 use crate::catalog::{RelationKind, RelationName, Table};
@@ -35,7 +35,7 @@ pub(super) enum Step {
 
 /// None: a table that is followed can be bound in this shape as it is.
 pub(super) fn step(rules: &Rules, table: &Table, shape: &Shape, view: &View) -> Option<Step> {
-    if view.is_changing {
+    if view.table == Standing::Changing {
         return Some(Step::CopyAgain(
             "its columns are changed by a transaction that has not ended",
         ));

@@ -17,20 +17,24 @@ pub(super) struct LiveColumn {
     type_oid: Oid,
 }
 
-/// A relation as it is announced, beside what is known of its table.
+/// A relation as it is announced.
 pub(super) struct View {
-    /// It was bound to other columns than the catalog shows now.
-    pub(super) is_other: bool,
-    /// See [`Seen::Changing`].
-    pub(super) is_changing: bool,
+    pub(super) table: Standing,
     /// It is sent before its transaction commits.
     pub(super) is_early: bool,
 }
 
-impl View {
-    pub(super) fn is_as_bound(&self) -> bool {
-        !self.is_other && !self.is_changing
-    }
+/// What is known of a table, beside what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has the columns that it was bound to, or was not bound yet.
+    Same,
+    /// It has others.
+    Other,
+    /// See [`Seen::Changing`].
+    Changing,
+    /// Other tables have taken the places of some that are followed.
+    Replaced,
 }
 
 /// What was seen of a table.

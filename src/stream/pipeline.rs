@@ -5,6 +5,7 @@
 
 use super::bind::{BindError, Binder};
 use super::error::StreamError;
+use super::look::Standing;
 use super::machine::{Action, Applier as Readiness, Machine, MachineError, Release, Route as Way};
 use super::order::{Next, Order, Placing, Spooled, Swapped, Unit};
 use super::rules::Rules;
@@ -196,9 +197,11 @@ impl Pipeline {
         if let Message::Relation { relation, .. } = message {
             let shape = Shape::of(&relation);
             let view = self.binder.look(&shape, self.machine.commit_lsn()).map_err(unbound)?;
-            if !(view.is_as_bound() && self.machine.recognise(&shape)) {
-                if self.binder.lacks_partition(&shape).map_err(unbound)? {
-                    // It is made before the next session reads.
+            if view.table != Standing::Same || !self.machine.recognise(&shape) {
+                if view.table == Standing::Replaced
+                    || self.binder.lacks_partition(&shape).map_err(unbound)?
+                {
+                    // It is made, or copied, before the next session reads.
                     return Err(Ok(End::Anew));
                 }
                 if let Some(step) = self.binder.step(&shape, &view).map_err(unbound)? {

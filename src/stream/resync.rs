@@ -175,6 +175,11 @@ impl Resync<'_> {
         let known = known_columns(target).await;
         let known = known.map_err(StreamError::target("read what is known of the tables"))?;
         let rules = requests.rules.reload(&requests.source, known).await?;
+        if rules.replaces_tables_of(&requests.rules) {
+            // Another table by its name: the next session knows its columns.
+            drop(requests.orders.send(Order::Anew));
+            return Err(StreamError::Ended);
+        }
         let name = self.unit.sources.first().unwrap_or(&self.unit.target);
         let Some(evolution) = Evolution::of(&rules, name) else { return Ok(Arc::new(rules)) };
         let keeps_rows = evolution.keeps_rows(&rules, &requests.source).await;

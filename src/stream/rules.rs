@@ -105,6 +105,13 @@ impl Rules {
         self.spec.defaults.new_column
     }
 
+    /// True if the source has put other tables in the places of some that are followed.
+    pub(super) fn replaces_tables_of(&self, before: &Self) -> bool {
+        let mut followed = before.followed();
+        followed
+            .any(|(table, _)| self.find(&table.name).is_some_and(|(now, _)| now.oid != table.oid))
+    }
+
     /// The table, or the root of the partitions that it is one of.
     pub(super) fn root(&self, name: &RelationName) -> Option<&Table> {
         let root = self.catalog.partition_root(self.catalog.find(name)?);

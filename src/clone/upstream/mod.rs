@@ -27,7 +27,7 @@ use crate::source::{
 };
 use crate::state::{
     Fingerprint, Run, RunSlot, StreamRecord, StreamTable, create_stream_state, known_statements,
-    write_stream_tables,
+    source_statement, write_stream_tables,
 };
 use crate::table_sync::Abort;
 use crate::transform::key::RootKey;
@@ -276,13 +276,15 @@ pub(super) async fn write_record(
     };
     StreamRecord::remove(target).await.map_err(failed())?;
     record.write(target).await.map_err(failed())?;
-    let mut known = BTreeMap::new();
+    let (mut known, mut sources) = (BTreeMap::new(), BTreeMap::new());
     for job in planned.jobs.iter() {
         let root = planned.catalog.table(planned.catalog.partition_root(job.table));
+        sources.insert(root.name.clone(), root.oid);
+        sources.insert(job.source.clone(), job.oid);
         known.entry(&root.name).or_insert_with(|| root.known_columns(|_| true));
     }
     let known = known.iter().flat_map(|(name, columns)| known_statements(name, columns));
-    let known = known.collect::<Vec<_>>().join(";");
+    let known = known.chain(source_statement(&sources)).collect::<Vec<_>>().join(";");
     target.execute_all(&known).await.map_err(failed())?;
     write_stream_tables(target, &tables(planned, upstream, overtaken)).await.map_err(failed())
 }

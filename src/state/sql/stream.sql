@@ -53,6 +53,11 @@ create table if not exists backlot.stream_column (
     origin text,
     primary key (schema_name, table_name, number)
 );
+-- Which table of the source each followed one is, and each root of partitions: another may take its name.
+create table if not exists backlot.stream_source (
+    relation text primary key,
+    oid oid not null
+);
 -- Source transactions that could not be applied, whole.
 create table if not exists backlot.quarantine (
     quarantine_id bigint generated always as identity primary key,

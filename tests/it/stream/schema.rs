@@ -29,9 +29,15 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new(name: &str, rules: &str) -> Self {
+        Self::with(name, rules, "")
+    }
+
+    /// With more on the source.
+    pub(super) fn with(name: &str, rules: &str, more: &str) -> Self {
         let cluster = servers().last().unwrap();
         let (source, target) = (database(cluster, name), database(cluster, &format!("{name}_to")));
         sql(&source, SCHEMA);
+        sql(&source, more);
         let follow = Follow::new(&source.url, &target.url).config(rules);
         follow.start().expect_code(0);
         Self { source, target, follow }

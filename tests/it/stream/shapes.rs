@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::schema::{RULES, Site};
 use crate::support::database::{block_on, connect};
-use crate::support::{follow::FOLLOW_LIMIT, query_value, sql, wait_for};
+use crate::support::{follow::FOLLOW_LIMIT, query_strings, query_value, sql, wait_for};
 
 const KEPT_NAMES: &str = "select count(*) from people where name like '%corp.example'";
 
@@ -25,7 +25,7 @@ fn ends(site: &Site, stream: crate::support::Running) {
 /// The session has read the source's catalog, and no row of the table.
 #[test]
 fn columns_that_swap_their_names_before_their_first_row_keep_their_rules() {
-    let site = Site::new("shape_first", &RULES.replace("name: full_name", "name: keep"));
+    let site = Site::new("shape_first", &kept_names());
     let (source, target) = (&site.source, &site.target);
     let stream = site.follow.stream(&[]);
     sql(source, "update parts set note = 'first' where id = 1");
@@ -102,7 +102,7 @@ fn rows_of_before_and_after_a_column_was_made_again_are_told_apart_from_cron() {
 /// The catalog shows the names of after, the target has those of before.
 #[test]
 fn rows_of_before_a_swap_keep_their_rules_from_cron() {
-    let site = Site::new("shape_before", &RULES.replace("name: full_name", "name: keep"));
+    let site = Site::new("shape_before", &kept_names());
     sql(&site.source, "insert into people values (40, 'user40@corp.example', 'Name 40', 40)");
     sql(
         &site.source,
@@ -243,5 +243,84 @@ fn a_change_that_is_sent_before_it_commits_loses_no_value() {
                 "select count(*) from people where to_jsonb(people) ? 'remark' and to_jsonb(people)->>'remark' is not null"
             )
         );
+    }
+}
+
+/// The columns of the table that takes the place of another have each other's numbers.
+const REPLACEMENT: &str = "
+    create table people_2 (id int primary key, name text, email text not null, n int);
+    insert into people_2 select id + 100, name, email, n from people;
+    alter table people rename to people_old; alter table people_2 rename to people";
+const STATE: &str =
+    "select state, coalesce(reason, '') from backlot.stream_table where relation = 'public.people'";
+
+fn kept_names() -> String {
+    RULES.replace("name: full_name", "name: keep")
+}
+
+fn has_replacement(site: &Site) {
+    let rows = "select count(*), min(id), count(*) filter (where name like 'Name %'), count(*) filter (where email not like '%corp.example') from people";
+    assert_eq!(query_strings(&site.target, rows), [["20", "101", "20", "20"]]);
+    site.verify();
+}
+
+#[test]
+fn a_table_whose_place_another_takes_is_not_said_to_be_followed() {
+    for is_running in [true, false] {
+        let site = Site::new("shape_table", &kept_names());
+        let stream = is_running.then(|| site.follow.stream(&[]));
+        sql(&site.source, "update people set n = 50 where id = 1");
+        if is_running {
+            wait_for("a row", FOLLOW_LIMIT, || {
+                query_value(&site.target, "select count(*) from people where n = 50") == "1"
+            });
+        }
+        sql(&site.source, REPLACEMENT);
+        if let Some(stream) = stream {
+            let stale = [["stale", "no publication of the stream has it"]];
+            wait_for("the state", FOLLOW_LIMIT, || query_strings(&site.target, STATE) == stale);
+            stream.signal(Signal::TERM);
+            stream.wait_within(FOLLOW_LIMIT).expect_code(9);
+        } else {
+            let told = site.follow.catch_up().expect_code(9);
+            assert!(told.stdout.contains("backlot clone resync public.people"), "{}", told.stdout);
+            assert_eq!(query_strings(&site.target, STATE)[0][0], "stale");
+        }
+        site.follow.run("resync", &["public.people"]).expect_code(0);
+        has_replacement(&site);
+        sql(&site.source, "update people set n = 60 where id = 101");
+        site.follow.catch_up();
+        assert_eq!(query_value(&site.target, "select n from people where id = 101"), "60");
+    }
+}
+
+#[test]
+fn a_table_that_takes_the_place_of_another_is_copied_where_it_is_published() {
+    for is_running in [true, false] {
+        let rules = kept_names() + "publications: [everything]\n";
+        let site =
+            Site::with("shape_everything", &rules, "create publication everything for all tables");
+        let stream = is_running.then(|| site.follow.stream(&[]));
+        sql(&site.source, "update people set n = 50 where id = 1");
+        if is_running {
+            wait_for("a row", FOLLOW_LIMIT, || {
+                query_value(&site.target, "select count(*) from people where n = 50") == "1"
+            });
+        }
+        sql(&site.source, REPLACEMENT);
+        sql(&site.source, "update people set n = n where id = 101");
+        if let Some(stream) = stream {
+            wait_for("the table", FOLLOW_LIMIT, || {
+                query_value(&site.target, "select count(*) from people where id > 100") == "20"
+            });
+            wait_for("the state", FOLLOW_LIMIT, || {
+                query_strings(&site.target, STATE)[0][0] == "streaming"
+            });
+            stream.signal(Signal::TERM);
+            stream.wait_within(FOLLOW_LIMIT);
+        } else {
+            site.follow.catch_up();
+        }
+        has_replacement(&site);
     }
 }
