@@ -71,13 +71,24 @@ impl Bring {
         let listed = listed.map_err(CloneError::query("read the publications"))?;
         let spec =
             parse(&record.config, "the stream's transforms.yaml").map_err(CloneError::Config)?;
-        // One that is known and that no publication has took the place of the one that had been.
-        let is_missing = |id: TableId| {
-            !known.contains_key(&catalog.table(id).name) || !listed.has(&names(&catalog, id))
+        let identities = relation_identities(&source, &catalog).await;
+        let identities =
+            identities.map_err(CloneError::query("read the tables' replica identities"))?;
+        // One that is known and could be published, and is not, has the place of one that was.
+        let is_replacement = |id: TableId| {
+            let plan = plan_publications(
+                &catalog,
+                &family(&catalog, id).into_iter().collect(),
+                &identities,
+            );
+            let mut tables = plan.tables.iter();
+            !listed.has(&names(&catalog, id))
+                && !tables.any(|one| matches!(one.following, Following::Not { .. }))
         };
         let new = |name: &RelationName| {
             let id = catalog.find(name).filter(|id| catalog.partition_root(*id) == *id)?;
-            (is_selected(&spec, name) && is_missing(id)).then_some(id)
+            let is_missing = !known.contains_key(name) || is_replacement(id);
+            (is_selected(&spec, name) && is_missing).then_some(id)
         };
         let tables = tables.iter().filter_map(new).collect::<Vec<_>>();
         let unknown = |id: &&TableId| !known.contains_key(&catalog.table(**id).name);

@@ -46,15 +46,18 @@ impl CopyOut {
         // The function reads the catalog as COPY does; a query would read it in the snapshot.
         let names = self.wire.simple(&format!(
             "lock table only {} in access share mode; \
-             select (pg_catalog.pg_identify_object_as_address(\
-             'pg_catalog.pg_class'::pg_catalog.regclass, {}, one.number)).object_names[3] \
-             from pg_catalog.unnest('{{{}}}'::int4[]) with ordinality one (number, at) order by one.at",
+             select found.name[1], found.name[2], found.name[3] \
+             from pg_catalog.unnest('{{{}}}'::int4[]) with ordinality one (number, at) \
+             cross join lateral (select (pg_catalog.pg_identify_object_as_address(\
+             'pg_catalog.pg_class'::pg_catalog.regclass, {}, one.number)).object_names) found (name) order by one.at",
             relation.sql(),
-            table,
-            numbers.join(",")
+            numbers.join(","),
+            table
         ))?;
-        let names = names.iter().map(|row| row.first().and_then(Option::as_ref));
-        let is_as_planned = names.eq(columns.iter().map(Some));
+        let planned = |name: &String| {
+            [&relation.schema, &relation.name, name].map(|part| Some(part.clone())).to_vec()
+        };
+        let is_as_planned = names.into_iter().eq(columns.iter().map(planned));
         if is_as_planned {
             self.held.insert(table);
         }

@@ -202,7 +202,9 @@ impl Lookout {
     pub(super) fn new(rules: &Rules) -> Self {
         let seen = rules.catalog.iter();
         let seen = seen.map(|(_, table)| (table.name.clone(), table.partitioning.is_partition));
-        let followed = rules.followed().map(|(table, _)| (table.name.clone(), table.oid));
+        let followed =
+            rules.followed().flat_map(|(table, _)| [Some(table), rules.root(&table.name)]);
+        let followed = followed.flatten().map(|table| (table.name.clone(), table.oid));
         Self { seen: seen.collect(), followed: followed.collect() }
     }
 

@@ -107,9 +107,10 @@ impl Rules {
 
     /// True if the source has put other tables in the places of some that are followed.
     pub(super) fn replaces_tables_of(&self, before: &Self) -> bool {
+        let is_other =
+            |table: &Table| self.find(&table.name).is_some_and(|(now, _)| now.oid != table.oid);
         let mut followed = before.followed();
-        followed
-            .any(|(table, _)| self.find(&table.name).is_some_and(|(now, _)| now.oid != table.oid))
+        followed.any(|(table, _)| is_other(table) || before.root(&table.name).is_some_and(is_other))
     }
 
     /// The table, or the root of the partitions that it is one of.
