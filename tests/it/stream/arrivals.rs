@@ -232,6 +232,38 @@ fn a_transaction_that_is_sent_before_it_commits_brings_the_partition_that_it_mak
 }
 
 #[test]
+fn a_partition_that_is_made_again_has_none_of_its_old_rows() {
+    for is_running in [true, false] {
+        for pair in both_ways("arrive_again") {
+            let running = is_running.then(|| pair.stream(&[]));
+            sql(&pair.source, "insert into events values (77, 7, 'old@corp.test')");
+            if is_running {
+                pair.wait_rows("the first row", ROWS);
+            }
+            sql(
+                &pair.source,
+                "alter table events detach partition events_1; drop table events_1;
+                 create table events_1 partition of events for values from (0) to (10)",
+            );
+            sql(&pair.source, "insert into events values (88, 8, 'new@corp.test')");
+            if let Some(running) = running {
+                pair.wait_rows("the rows", ROWS);
+                wait_for("the partition", LIMIT, || {
+                    state(&pair, "public.events_1") == [["streaming", ""]]
+                });
+                running.signal(Signal::TERM);
+                running.wait().expect_code(0);
+            } else {
+                pair.follow.catch_up().expect_code(0);
+            }
+            pair.assert_rows(ROWS);
+            assert_masked(&pair);
+            pair.follow.run("verify", &[]).expect_code(0);
+        }
+    }
+}
+
+#[test]
 fn a_row_of_a_partition_that_is_gone_fails_as_any_other() {
     for cluster in some_servers() {
         let pair = with_root(cluster, "arrive_gone");
