@@ -405,10 +405,12 @@ impl Binder {
         }
         if self.states.get(relation) != Some(&TableState::Stale) {
             tracing::warn!(table = %relation, reason, "table is stale");
-            self.status.note(format!(
-                "{relation} is not followed any more: {reason}; \
-                 `backlot clone resync {relation}` copies it again"
-            ));
+            let remedy = if self.rules.catalog.find(relation).is_some() {
+                format!("`backlot clone resync {relation}` copies it again")
+            } else {
+                "its rows stay on the target until it is dropped there, too".to_owned()
+            };
+            self.status.note(format!("{relation} is not followed any more: {reason}; {remedy}"));
         }
         self.write_state(relation, TableState::Stale, Some(reason))
     }

@@ -324,3 +324,18 @@ fn a_table_that_takes_the_place_of_another_is_copied_where_it_is_published() {
         has_replacement(&site);
     }
 }
+
+/// What came before it was dropped is not applied: the catalog has no rules for it any more.
+#[test]
+fn a_table_that_is_dropped_stays_until_it_is_dropped_on_the_target() {
+    let site = Site::new("shape_dropped", RULES);
+    sql(&site.source, "update people set n = 50 where id = 1");
+    sql(&site.source, "drop table people");
+    let told = site.follow.catch_up().expect_code(9).stdout;
+    assert!(told.contains("until it is dropped there") && !told.contains("clone resync"), "{told}");
+    assert_eq!(query_strings(&site.target, STATE)[0][0], "stale");
+    assert_eq!(query_value(&site.target, "select count(*) from people"), "20");
+    site.follow.catch_up().expect_code(9);
+    sql(&site.target, "drop table people");
+    site.follow.catch_up().expect_code(0);
+}
