@@ -59,7 +59,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// A session's connections and what it knows before it starts.
 pub(super) struct Begun {
-    pub(super) source: Session,
+    pub(super) source: Arc<Session>,
     /// Holds the target's lock.
     pub(super) target: Session,
     pub(super) record: StreamRecord,
@@ -117,6 +117,7 @@ pub(super) async fn begin(
     }
     let is_binary = reading.is_binary();
     let connected = Connected { reader: reading.reader, is_binary, applier };
+    let source = Arc::new(source);
     let mut begun = Begun { source, target, record, rules, states: BTreeMap::new(), listed };
     begun.check_identities(&identities)?;
     begun.set_states(stored, &options.target, status).await?;

@@ -89,7 +89,7 @@ pub(super) struct Binder {
 
 impl Binder {
     pub(super) fn new(
-        runtime: tokio::runtime::Handle,
+        eye: Eye,
         servers: (&ConnInfo, &ConnInfo),
         key: Arc<RootKey>,
         rules: Arc<Rules>,
@@ -99,10 +99,10 @@ impl Binder {
     ) -> Result<Self, Error> {
         let (source, target_info) = servers;
         let target = Wire::connect(target_info, "backlot stream bind")?;
-        let (source, spools, eye) = (source.clone(), HashMap::new(), Eye::new(source.clone()));
+        let (source, spools) = (source.clone(), HashMap::new());
         let target_info = target_info.clone();
         Ok(Self {
-            runtime,
+            runtime: eye.runtime.clone(),
             source,
             target_info,
             target,

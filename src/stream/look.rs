@@ -7,7 +7,9 @@
 
 use super::machine::Shape;
 use crate::catalog::{Column, Table};
-use crate::pg::{ConnInfo, Error, Oid, Wire};
+use crate::pg::{Error, Oid, Session};
+use std::sync::Arc;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 /// A column as rows are bound to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,65 +48,60 @@ pub(super) enum Seen {
     Nothing,
 }
 
-/// Looks by a connection of its own, made when it is first needed.
+/// Looks by the session that others ask the source by, from a thread of its own.
 pub(super) struct Eye {
-    source: ConnInfo,
-    wire: Option<Wire>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) source: Arc<Session>,
 }
 
 impl Eye {
-    pub(super) fn new(source: ConnInfo) -> Self {
-        Self { source, wire: None }
-    }
-
-    pub(super) fn see(&mut self, table: Oid) -> Result<Seen, Error> {
-        let wire = match &mut self.wire {
-            Some(wire) => wire,
-            none @ None => none.insert(Wire::connect(&self.source, "backlot stream look")?),
-        };
-        let (mut columns, is_changed) = read(wire, table)?;
+    pub(super) fn see(&self, table: Oid) -> Result<Seen, Error> {
+        let (mut columns, is_changed) = self.read(table)?;
         if is_changed {
-            if is_locked(wire, table)? {
+            if self.is_locked(table)? {
                 return Ok(Seen::Changing);
             }
             // It has ended meanwhile, or one that was rolled back has left its mark.
-            columns = read(wire, table)?.0;
+            columns = self.read(table)?.0;
         }
         Ok(if columns.is_empty() { Seen::Nothing } else { Seen::Columns(columns) })
     }
-}
 
-/// The live columns, and whether a transaction that is not seen to have ended has changed one:
-/// its id is in the row's `xmax`.
-fn read(wire: &mut Wire, table: Oid) -> Result<(Vec<LiveColumn>, bool), Error> {
-    let rows = wire.simple(&format!(
-        "select a.attnum, a.atttypid, a.xmax::text <> '0', a.attname from pg_catalog.pg_attribute a \
-         where a.attrelid = {table} and a.attnum > 0 and not a.attisdropped order by a.attnum"
-    ))?;
-    let mut is_changed = false;
-    let column = |row: Vec<Option<String>>| {
-        let [number, type_oid, changed, name] =
-            <[_; 4]>::try_from(row).ok()?.map(Option::unwrap_or_default);
-        is_changed |= changed == "t";
-        Some(LiveColumn {
-            number: number.parse().ok()?,
-            name,
-            type_oid: Oid(type_oid.parse().ok()?),
-        })
-    };
-    let columns = rows.into_iter().map(column).collect::<Option<Vec<_>>>();
-    Ok((columns.ok_or(Error::Protocol("columns of another form"))?, is_changed))
-}
+    /// The live columns, and whether a transaction that is not seen to have ended has changed one:
+    /// its id is in the row's `xmax`.
+    fn read(&self, table: Oid) -> Result<(Vec<LiveColumn>, bool), Error> {
+        let rows = self.ask(&format!(
+            "select a.attnum, a.attname, a.atttypid, a.xmax::text <> '0' from pg_catalog.pg_attribute a \
+             where a.attrelid = {table} and a.attnum > 0 and not a.attisdropped order by a.attnum"
+        ))?;
+        let column = |row: &SimpleQueryRow| {
+            let (number, type_oid) = (row.get(0)?.parse().ok()?, row.get(2)?.parse().ok()?);
+            Some(LiveColumn { number, name: row.get(1)?.to_owned(), type_oid: Oid(type_oid) })
+        };
+        let columns = rows.iter().map(column).collect::<Option<Vec<_>>>();
+        let columns = columns.ok_or(Error::Protocol("columns of another form"))?;
+        Ok((columns, rows.iter().any(|row| row.get(3) == Some("t"))))
+    }
 
-/// True if somebody holds the lock that whoever changes the columns of a table keeps until others
-/// see what it did.
-fn is_locked(wire: &mut Wire, table: Oid) -> Result<bool, Error> {
-    let locks = wire.simple(&format!(
-        "select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database \
-         where d.datname = pg_catalog.current_database() and l.locktype = 'relation' \
-         and l.relation = {table} and l.mode = 'AccessExclusiveLock' and l.granted"
-    ))?;
-    Ok(!locks.is_empty())
+    /// True if somebody holds the lock that whoever changes the columns of a table keeps until
+    /// others see what it did.
+    fn is_locked(&self, table: Oid) -> Result<bool, Error> {
+        let locks = self.ask(&format!(
+            "select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database \
+             where d.datname = pg_catalog.current_database() and l.locktype = 'relation' \
+             and l.relation = {table} and l.mode = 'AccessExclusiveLock' and l.granted"
+        ))?;
+        Ok(!locks.is_empty())
+    }
+
+    /// One round trip.
+    fn ask(&self, query: &str) -> Result<Vec<SimpleQueryRow>, Error> {
+        let answer = self.runtime.block_on(self.source.simple_query(query))?;
+        let row = |message| {
+            if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }
+        };
+        Ok(answer.into_iter().filter_map(row).collect())
+    }
 }
 
 /// The columns of a table as the catalog was read.

@@ -4,6 +4,7 @@ use super::begin::Connected;
 use super::bind::Binder;
 use super::control::{Control, Ending};
 use super::error::StreamError;
+use super::look::Eye;
 use super::machine::{Machine, Settings};
 use super::options::{HELD_BYTES, Options, Outcome};
 use super::pipeline::{Detour, End, Pipeline, State};
@@ -14,7 +15,7 @@ use super::status::{Phase, Status, TableState};
 use super::worker::Worker;
 use super::{begin, sequences, slot};
 use crate::catalog::RelationName;
-use crate::pg::Lsn;
+use crate::pg::{Lsn, Session};
 use crate::sink::SequenceCopy;
 use crate::sink::apply::OnError;
 use crate::transform::key::RootKey;
@@ -238,6 +239,7 @@ async fn prepare(
         status: Arc::clone(status),
         states: begun.states.clone(),
         rules: begun.rules.clone(),
+        source: Arc::clone(&begun.source),
         detour: circumstances.detour.clone(),
         partitions_made_at: circumstances.partitions_made_at,
         orders: order_receiver,
@@ -255,6 +257,7 @@ struct Threads {
     status: Arc<Status>,
     states: BTreeMap<RelationName, TableState>,
     rules: Arc<Rules>,
+    source: Arc<Session>,
     detour: Option<Detour>,
     partitions_made_at: Option<Lsn>,
     orders: crossbeam_channel::Receiver<super::order::Order>,
@@ -279,7 +282,7 @@ impl Threads {
             .spawn(move || worker.run(&work_receiver, &done_sender))
             .map_err(StreamError::Thread)?;
         let binder = Binder::new(
-            self.runtime.clone(),
+            Eye { runtime: self.runtime.clone(), source: Arc::clone(&self.source) },
             (&options.source, &options.target),
             Arc::clone(&self.key),
             Arc::clone(&self.rules),
