@@ -27,7 +27,7 @@ pub enum BringError {
     Closed { table: RelationName, policy: &'static str },
     #[error("{table} cannot be followed: {reason}")]
     NotFollowable { table: RelationName, reason: String },
-    #[error("{table} came after the clone and is in none of the publications {}", .publications.join(", "))]
+    #[error("{table} is in none of the publications {}", .publications.join(", "))]
     NotPublished { table: RelationName, publications: Vec<String> },
 }
 

@@ -6,14 +6,11 @@ use super::order::Unit;
 use crate::catalog::{self, Catalog, KnownColumn, KnownColumns, RelationKind, RelationName, Table};
 use crate::pg::{ConnInfo, Error, Lsn, Session};
 use crate::pii::evolve;
+use crate::source::position;
 use crate::table_sync::routed_target;
 use crate::transform::plan::{Decisions, Plan, TableAction, TablePlan, bind, is_selected};
 use crate::transform::spec::{Diagnostic, NewColumnPolicy, Spec, parse};
 use std::collections::{BTreeMap, HashSet};
-
-/// Up to here everything that committed is seen by whoever looks from now on.
-const POSITION: &str = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
-     else pg_catalog.pg_current_wal_insert_lsn() end::text";
 
 pub(super) struct Rules {
     /// As the configuration has it.
@@ -217,9 +214,7 @@ impl Rules {
 
 async fn read_catalog(source: &ConnInfo) -> Result<(Catalog, Lsn), RulesError> {
     let session = Session::connect(source, "backlot stream").await.map_err(RulesError::Source)?;
-    let position = session.query_one(POSITION, &[]).await.map_err(Error::from);
-    let position = position.map_err(RulesError::Source)?.get::<_, String>(0).parse();
-    let position =
-        position.map_err(|_| RulesError::Source(Error::Protocol("a position that is none")))?;
+    // What committed before it is seen by whoever looks from here on.
+    let position = position(&session).await.map_err(RulesError::Source)?;
     Ok((catalog::load(&session).await.map_err(RulesError::Source)?, position))
 }

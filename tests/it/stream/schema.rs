@@ -43,6 +43,16 @@ impl Site {
         Self { source, target, follow }
     }
 
+    pub(super) fn is_there(&self, count: &str) {
+        wait_for(count, FOLLOW_LIMIT, || query_value(&self.target, count) == "1");
+    }
+
+    /// A row of the table goes through the running stream.
+    pub(super) fn sends_a_row(&self) {
+        sql(&self.source, "update people set n = 50 where id = 1");
+        self.is_there("select count(*) from people where n = 50");
+    }
+
     /// The names and types of the target's columns, as those of the source.
     pub(super) fn has_the_sources_columns(&self, table: &str) {
         let query = format!(
@@ -133,15 +143,13 @@ fn a_running_stream_follows_columns_that_swap_their_names() {
     let site = Site::new("evolve_swap", RULES);
     let (source, target) = (&site.source, &site.target);
     let stream = site.follow.stream(&[]);
-    sql(source, "update people set n = 50 where id = 1");
-    let is_there = |sql: &str| wait_for(sql, FOLLOW_LIMIT, || query_value(target, sql) == "1");
-    is_there("select count(*) from people where n = 50");
+    site.sends_a_row();
     sql(
         source,
         "alter table people rename email to between; alter table people rename name to email;
          alter table people rename between to name; update people set n = 51 where id = 1",
     );
-    is_there("select count(*) from people where n = 51 and name like '%@example.com'");
+    site.is_there("select count(*) from people where n = 51 and name like '%@example.com'");
     assert_eq!(query_value(target, "select count(*) from people where email like '%@%'"), "0");
     site.verify();
     stream.signal(Signal::TERM);

@@ -7,7 +7,7 @@ use crate::support::{database, database::block_on, servers};
 
 /// The answers come in one packet: which of them is looked at first must not matter.
 #[test]
-fn the_error_is_that_of_the_query_that_failed_of_itself() {
+fn each_query_has_its_rows_or_the_error_is_that_of_the_one_that_failed_of_itself() {
     for cluster in servers() {
         let database = database(cluster, "at_once");
         block_on(async {
@@ -19,16 +19,7 @@ fn the_error_is_that_of_the_query_that_failed_of_itself() {
                 assert_eq!(failed.sqlstate(), Some("22012"));
                 session.execute_all("rollback").await.unwrap();
             }
-        });
-    }
-}
-
-#[test]
-fn each_query_has_its_own_rows() {
-    for cluster in servers() {
-        let database = database(cluster, "at_once");
-        block_on(async {
-            let session = Session::connect(&info(&database), "backlot test").await.unwrap();
+            // Each has rows of its own.
             let queries =
                 ["select 1", "select 2 where false", "select 3 from generate_series(1, 2)"];
             let rows = session.query_at_once(queries).await.unwrap();
